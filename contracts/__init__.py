@@ -1,0 +1,1 @@
+"""Vyper contracts of the ledger, their committed artifacts, and the loader that verifies them."""

@@ -1,0 +1,1 @@
+"""The ledger node: consensus, execution, storage, peers and RPC of one municipality."""

@@ -1,0 +1,1 @@
+"""The daicho command: parse, call, print."""

@@ -1,0 +1,1 @@
+"""QBFT as a pure function: step(state, event) -> Transition(state, effects)."""

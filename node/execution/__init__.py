@@ -1,0 +1,1 @@
+"""State transition: py-evm behind one module, driven by our own block executor."""

@@ -1,0 +1,1 @@
+"""Who may send transactions, read from contract state; pure."""

@@ -1,0 +1,1 @@
+"""Peers: frames, handshake, gossip and block sync."""

@@ -1,0 +1,1 @@
+"""Transactions waiting for a block: admission rules and the queue; pure."""

@@ -1,0 +1,1 @@
+"""The ledger's words: types, codecs, hashes, blocks. Pure."""

@@ -1,0 +1,268 @@
+"""Transactions: the three forms this ledger admits, their bytes, hashes and senders.
+
+Legacy transactions must carry a chain id (EIP-155); typed ones are EIP-2930 (type 1) and EIP-1559
+(type 2). Blob and set-code types, and unprotected legacy transactions, do not decode. Whether the
+chain id is ours and the sender may send is decided in ``pool.admission`` and ``execution.rules``.
+
+Spec: EXEC-TYPES, EXEC-CHAIN-ID.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import Final
+
+from node.primitives import rlp
+from node.primitives.crypto import PrivateKey, keccak256, recover_address
+from node.primitives.errors import InvalidTransaction, MalformedMessage
+from node.primitives.types import Address, Hash32, Signature, TransactionHash
+
+TRANSACTION_SIZE_MAX: Final = 131_072
+"""Longest transaction decoded, in bytes (128 KiB)."""
+
+ACCESS_LIST_KEYS_MAX: Final = 4_096
+"""Most addresses and storage keys, together, in one access list."""
+
+
+class TransactionType(IntEnum):
+    """EIP-2718 type of a transaction; 0 is the untyped legacy form."""
+
+    LEGACY = 0
+    ACCESS_LIST = 1
+    DYNAMIC_FEE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessListEntry:
+    """One address of an access list and its storage keys."""
+
+    address: Address
+    """Account declared warm."""
+    storage_keys: tuple[Hash32, ...]
+    """Slots declared warm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """A signed transaction of one of the three admitted types.
+
+    ``raw``, ``hash`` and ``sender`` are computed once and kept with the instance.
+    """
+
+    type: TransactionType
+    """Which form it takes on the wire."""
+    chain_id: int
+    """Chain it is meant for."""
+    nonce: int
+    """Count of the sender's earlier transactions."""
+    max_priority_fee_wei: int
+    """Tip per gas; equal to ``max_fee_wei`` except in type 2. Zero on this ledger's own clients."""
+    max_fee_wei: int
+    """Most paid per gas."""
+    gas_limit: int
+    """Gas allowed."""
+    to: Address | None
+    """Callee, or None to create a contract."""
+    value_wei: int
+    """Wei moved."""
+    data: bytes
+    """Call data or init code."""
+    access_list: tuple[AccessListEntry, ...] = ()
+    """Addresses and slots declared warm (types 1 and 2)."""
+    signature: Signature
+    """65 bytes r || s || v, v in {0, 1}."""
+
+    @cached_property
+    def raw(self) -> bytes:
+        """Canonical bytes: what travels, and what ``hash`` is taken over."""
+        y_parity = self.signature[64]
+        r = int.from_bytes(self.signature[:32], "big")
+        s = int.from_bytes(self.signature[32:64], "big")
+        v = y_parity + 35 + 2 * self.chain_id if self.type is TransactionType.LEGACY else y_parity
+        tail = [rlp.encode_uint(number) for number in (v, r, s)]
+        body = rlp.encode([*self._unsigned_items(), *tail])
+        return body if self.type is TransactionType.LEGACY else bytes((self.type,)) + body
+
+    @cached_property
+    def hash(self) -> TransactionHash:
+        """Keccak of ``raw``."""
+        return TransactionHash(keccak256(self.raw))
+
+    @cached_property
+    def signing_hash(self) -> Hash32:
+        """What the sender signed (EIP-155, EIP-2930, EIP-1559)."""
+        items = self._unsigned_items()
+        if self.type is TransactionType.LEGACY:
+            return keccak256(rlp.encode([*items, rlp.encode_uint(self.chain_id), b"", b""]))
+        return keccak256(bytes((self.type,)) + rlp.encode(items))
+
+    @cached_property
+    def sender(self) -> Address:
+        """Address recovered from the signature.
+
+        Raises:
+            InvalidSignature: The signature is not canonical or recovers no key.
+        """
+        return recover_address(self.signing_hash, self.signature)
+
+    def _unsigned_items(self) -> list[rlp.Item]:
+        to = self.to if self.to is not None else b""
+        uint = rlp.encode_uint
+        tail: list[rlp.Item] = [uint(self.gas_limit), to, uint(self.value_wei), self.data]
+        if self.type is TransactionType.LEGACY:
+            return [uint(self.nonce), uint(self.max_fee_wei), *tail]
+        warm: list[rlp.Item] = [[entry.address, entry.storage_keys] for entry in self.access_list]
+        if self.type is TransactionType.ACCESS_LIST:
+            return [uint(self.chain_id), uint(self.nonce), uint(self.max_fee_wei), *tail, warm]
+        fees = [uint(self.max_priority_fee_wei), uint(self.max_fee_wei)]
+        return [uint(self.chain_id), uint(self.nonce), *fees, *tail, warm]
+
+
+def decode_transaction(raw: bytes) -> Transaction:
+    """Decode the canonical bytes of a transaction (EIP-2718 envelope or legacy list).
+
+    Raises:
+        MalformedMessage: The bytes are no transaction.
+        InvalidTransaction: A type this ledger refuses, or no chain id.
+
+    Spec: EXEC-TYPES.
+    """
+    if not raw:
+        raise MalformedMessage("transaction: empty")
+    if len(raw) > TRANSACTION_SIZE_MAX:
+        raise MalformedMessage(f"transaction: {len(raw)} bytes, at most {TRANSACTION_SIZE_MAX}")
+    if raw[0] >= 0xC0:
+        return _decode_legacy(raw)
+    if raw[0] == TransactionType.ACCESS_LIST:
+        return _decode_typed(raw, TransactionType.ACCESS_LIST, 11)
+    if raw[0] == TransactionType.DYNAMIC_FEE:
+        return _decode_typed(raw, TransactionType.DYNAMIC_FEE, 12)
+    raise InvalidTransaction(
+        f"transaction type {raw[0]}: only legacy, 1 and 2 are admitted", rule="EXEC-TYPES"
+    )
+
+
+def sign_transaction(
+    key: PrivateKey,
+    *,
+    chain_id: int,
+    nonce: int,
+    gas_limit: int,
+    to: Address | None,
+    data: bytes = b"",
+    value_wei: int = 0,
+) -> Transaction:
+    """Build and sign a type-2 transaction with zero fees, the ledger's usual form."""
+    unsigned = Transaction(
+        type=TransactionType.DYNAMIC_FEE,
+        chain_id=chain_id,
+        nonce=nonce,
+        max_priority_fee_wei=0,
+        max_fee_wei=0,
+        gas_limit=gas_limit,
+        to=to,
+        value_wei=value_wei,
+        data=data,
+        signature=Signature(b"\x00" * 65),
+    )
+    fields = {name: getattr(unsigned, name) for name in unsigned.__dataclass_fields__}
+    return Transaction(**{**fields, "signature": key.sign(unsigned.signing_hash)})
+
+
+def _decode_legacy(raw: bytes) -> Transaction:
+    items = rlp.as_list(rlp.decode(raw), 9, "legacy transaction")
+    v = rlp.as_uint(items[6], 9, "transaction.v")
+    if v < 35:
+        raise InvalidTransaction(
+            "transaction without a chain id (unprotected legacy form)", rule="EXEC-CHAIN-ID"
+        )
+    price = rlp.as_uint(items[1], 32, "transaction.gasPrice")
+    return _with_raw(
+        raw,
+        Transaction(
+            type=TransactionType.LEGACY,
+            chain_id=(v - 35) // 2,
+            nonce=_nonce(items[0]),
+            max_priority_fee_wei=price,
+            max_fee_wei=price,
+            gas_limit=rlp.as_uint(items[2], 8, "transaction.gasLimit"),
+            to=_to(items[3]),
+            value_wei=rlp.as_uint(items[4], 32, "transaction.value"),
+            data=rlp.as_bytes(items[5], what="transaction.data"),
+            signature=_signature((v - 35) % 2, items[7], items[8]),
+        ),
+    )
+
+
+def _decode_typed(raw: bytes, kind: TransactionType, length: int) -> Transaction:
+    items = rlp.as_list(rlp.decode(raw[1:]), length, f"type-{kind} transaction")
+    chain_id = rlp.as_uint(items[0], 8, "transaction.chainId")
+    nonce = _nonce(items[1])
+    priority_fee = rlp.as_uint(items[2], 32, "transaction.maxPriorityFeePerGas")
+    rest = items[3:]
+    max_fee = priority_fee
+    if kind is TransactionType.DYNAMIC_FEE:
+        max_fee = rlp.as_uint(rest[0], 32, "transaction.maxFeePerGas")
+        rest = rest[1:]
+    y_parity = rlp.as_uint(rest[5], 1, "transaction.yParity")
+    return _with_raw(
+        raw,
+        Transaction(
+            type=kind,
+            chain_id=chain_id,
+            nonce=nonce,
+            max_priority_fee_wei=priority_fee,
+            max_fee_wei=max_fee,
+            gas_limit=rlp.as_uint(rest[0], 8, "transaction.gasLimit"),
+            to=_to(rest[1]),
+            value_wei=rlp.as_uint(rest[2], 32, "transaction.value"),
+            data=rlp.as_bytes(rest[3], what="transaction.data"),
+            access_list=_decode_access_list(rest[4]),
+            signature=_signature(y_parity, rest[6], rest[7]),
+        ),
+    )
+
+
+def _with_raw(raw: bytes, transaction: Transaction) -> Transaction:
+    """Keep the bytes a transaction was decoded from; canonical RLP makes them equal to ``raw``."""
+    transaction.__dict__["raw"] = raw
+    return transaction
+
+
+def _nonce(item: rlp.Decoded) -> int:
+    return rlp.as_uint(item, 8, "transaction.nonce")
+
+
+def _to(item: rlp.Decoded) -> Address | None:
+    data = rlp.as_bytes(item, what="transaction.to")
+    if not data:
+        return None
+    return Address(rlp.as_bytes(item, 20, "transaction.to"))
+
+
+def _signature(y_parity: int, r_item: rlp.Decoded, s_item: rlp.Decoded) -> Signature:
+    if y_parity > 1:
+        raise MalformedMessage(f"transaction.yParity: expected 0 or 1, found {y_parity}")
+    r = rlp.as_uint(r_item, 32, "transaction.r").to_bytes(32, "big")
+    s = rlp.as_uint(s_item, 32, "transaction.s").to_bytes(32, "big")
+    return Signature(r + s + bytes((y_parity,)))
+
+
+def _decode_access_list(item: rlp.Decoded) -> tuple[AccessListEntry, ...]:
+    entries = []
+    count = 0
+    for entry in rlp.as_list(item, what="transaction.accessList"):
+        address, keys = rlp.as_list(entry, 2, "transaction.accessList entry")
+        key_items = rlp.as_list(keys, what="transaction.accessList keys")
+        count += 1 + len(key_items)
+        if count > ACCESS_LIST_KEYS_MAX:
+            raise MalformedMessage(f"transaction.accessList: over {ACCESS_LIST_KEYS_MAX} keys")
+        entries.append(
+            AccessListEntry(
+                address=Address(rlp.as_bytes(address, 20, "accessList address")),
+                storage_keys=tuple(
+                    Hash32(rlp.as_bytes(key, 32, "accessList key")) for key in key_items
+                ),
+            )
+        )
+    return tuple(entries)

@@ -1,0 +1,1 @@
+"""Ethereum JSON-RPC and the daicho namespace."""

@@ -1,0 +1,1 @@
+"""Shell two: one thread, one seed, any network."""

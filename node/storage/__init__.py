@@ -1,0 +1,1 @@
+"""Everything that is kept: key-value stores, chain, state, votes."""

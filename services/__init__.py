@@ -1,0 +1,1 @@
+"""Off-chain daemons of a municipality: clients of the ledger with duties."""
