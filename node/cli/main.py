@@ -1,0 +1,162 @@
+"""The `daicho` command: a table of groups, global options, and errors as messages.
+
+Groups are named by strings and imported only when used, so that `daicho key new` does not load
+the EVM and packages above `node` can attach their own groups without being imported from below.
+What a command does lives in its own module; here is only how it is found and how it fails: a
+`LedgerError` becomes its message on standard error and an exit code, never a traceback.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+import click
+
+from node.cli.output import Output
+from node.primitives.errors import LedgerError, Misconfigured
+from node.version import PROTOCOL_VERSION, VERSION
+
+EXIT_FAILED: Final = 1
+EXIT_MISCONFIGURED: Final = 2
+EXIT_INTERNAL: Final = 70
+EXIT_INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One entry of the table of commands."""
+
+    target: str
+    """``module:attribute`` of the click command, imported when first used."""
+    help: str
+    """One line for ``daicho --help``."""
+
+
+GROUPS: Final[dict[str, Group]] = {
+    "genesis": Group(
+        target="node.cli.genesis:group", help="Build and verify the genesis file of a network."
+    ),
+    "key": Group(
+        target="node.cli.key:group", help="Make, show and import keys; serve a remote signer."
+    ),
+    "membership": Group(
+        target="node.cli.membership:group", help="Keep the signed list of nodes that may connect."
+    ),
+    "node": Group(
+        target="node.cli.node:group", help="Run a node, ask how it is, check its settings."
+    ),
+    "network": Group(
+        target="node.cli.network:group", help="Run a local trial network; simulate faults."
+    ),
+    "validator": Group(
+        target="node.cli.validator:group", help="List validators and vote on changes."
+    ),
+    "chain": Group(
+        target="node.cli.chain:group", help="Export, import and verify the chain of blocks."
+    ),
+    "db": Group(target="node.cli.db:group", help="Check, compact, prune and snapshot a database."),
+    "backup": Group(
+        target="node.cli.backup:group", help="Create, verify and restore a node's backup."
+    ),
+    "recovery": Group(
+        target="node.cli.recovery:group", help="Recover a network whose quorum is lost for good."
+    ),
+    "doctor": Group(
+        target="node.cli.doctor:command", help="Check this machine and name what to repair."
+    ),
+}
+"""Every command group. Later packages add a line here."""
+
+EXAMPLES: Final = """\b
+Examples:
+  daicho network up              start four validators on this machine
+  daicho key new --out node.key.json
+  daicho node check-config --config /etc/daicho/node.toml
+  daicho node run --config /etc/daicho/node.toml
+  daicho --json node status --rpc http://127.0.0.1:8545
+  daicho doctor --config /etc/daicho/node.toml
+"""
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands come from the table and load when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the groups in the table's order."""
+        del ctx
+        return list(GROUPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the named group, or return None when the table lacks it."""
+        del ctx
+        group = GROUPS.get(cmd_name)
+        if group is None:
+            return None
+        module_name, _, attribute = group.target.partition(":")
+        command = getattr(importlib.import_module(module_name), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the groups with the table's help lines, importing none."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, group.help) for name, group in GROUPS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--json", "is_json", is_flag=True, help="Print results as JSON.")
+@click.option("--verbose", "-v", is_flag=True, help="Say more; show tracebacks of internal errors.")
+@click.version_option(f"{VERSION} (protocol {PROTOCOL_VERSION})", prog_name="daicho")
+@click.pass_context
+def cli(ctx: click.Context, is_json: bool, verbose: bool) -> None:
+    """Run and look after a node of the municipal ledger."""
+    ctx.obj = Output(is_json=is_json, is_verbose=verbose)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 when it failed, 2 when misconfigured."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    sys.excepthook = _internal_error if not {"-v", "--verbose"} & set(words) else sys.__excepthook__
+    try:
+        result = cli.main(args=words, prog_name="daicho", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return EXIT_INTERRUPTED
+    except LedgerError as error:
+        _show(error, is_json="--json" in words)
+        return EXIT_MISCONFIGURED if isinstance(error, Misconfigured) else EXIT_FAILED
+    except BrokenPipeError:
+        return EXIT_FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _show(error: LedgerError, *, is_json: bool) -> None:
+    if is_json:
+        report = {"error": {"code": error.code, "message": str(error), "values": error.values}}
+        click.echo(json.dumps(report, ensure_ascii=False, default=str), err=True)
+    else:
+        click.echo(f"{error.code}: {error}", err=True)
+
+
+def _internal_error(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say that we are wrong, in one line; ``--verbose`` shows the traceback instead."""
+    del trace
+    click.echo(
+        f"internal error: {kind.__name__}: {error}; run again with --verbose for the traceback",
+        err=True,
+    )
+    sys.exit(EXIT_INTERNAL)
