@@ -1,0 +1,1 @@
+"""The genesis file: network parameters, the first header and the first state. Pure."""
