@@ -1,0 +1,32 @@
+"""The numbers of one network that execution obeys, fixed by its genesis.
+
+Spec: EXEC-GAS-LIMIT, EXEC-GAS-CAP, EXEC-PRECOMPILES.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from node.primitives.types import Address
+
+BLOCK_GAS_LIMIT_DEFAULT: Final = 30_000_000
+"""Gas of a block at a period of two seconds; derived in docs/adr."""
+
+TRANSACTION_GAS_CAP_DEFAULT: Final = 8_000_000
+"""Most gas one transaction may ask for; derived in docs/adr."""
+
+REFUSED_PRECOMPILES: Final = tuple(Address(bytes(19) + bytes((last,))) for last in (6, 7, 8, 9))
+"""bn128 addition, multiplication and pairing, and BLAKE2 compression: too slow for their gas."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionProfile:
+    """What a network fixes about execution."""
+
+    chain_id: int
+    """Chain id every transaction must carry."""
+    block_gas_limit: int = BLOCK_GAS_LIMIT_DEFAULT
+    """Gas limit of every block, genesis included."""
+    transaction_gas_cap: int = TRANSACTION_GAS_CAP_DEFAULT
+    """Most gas one transaction may ask for."""
+    refused_precompiles: tuple[Address, ...] = REFUSED_PRECOMPILES
+    """Precompiles no transaction in a block may reach."""
