@@ -19,9 +19,6 @@ PERMISSIONS_ADDRESS: Final = Address(bytes.fromhex("0000000000000000000000000000
 MUNICIPALITIES_ADDRESS: Final = Address(bytes.fromhex("00000000000000000000000000000000da1c0002"))
 """Where ``Municipalities`` stands from genesis on."""
 
-PROTOCOL_VERSION: Final = 1
-"""The one version of the rules this software runs."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainProfile:
