@@ -2,7 +2,8 @@
 
 The rule itself (``execution.permissions``) is read from the parent's state and handed to the
 executor as a function, so that a chain without permissions, a fixture and an auditor's replay run
-the same executor. Whoever asks, the answer depends on the parent's view and the transaction alone.
+the same executor. Whoever asks, the answer depends on the parent block (its state and its
+timestamp) and the transaction alone.
 
 Spec: EXEC-ADMISSION.
 """
@@ -20,7 +21,9 @@ class AdmissionKind(StrEnum):
     """Why a transaction is admitted."""
 
     GOVERNOR = "governor"
-    """A municipality's own account: deploys and configures."""
+    """Deploys contracts and configures them."""
+    MUNICIPALITY = "municipality"
+    """The account with which a municipality votes."""
     SERVICE = "service"
     """An account of a municipality's service."""
     RESIDENT = "resident"
@@ -44,11 +47,12 @@ class Admission:
         return self.kind is AdmissionKind.OPEN_CALL
 
 
-TransactionRule: TypeAlias = Callable[[StateView, Transaction], Admission]
-"""From the parent's view and a transaction to an admission, or InvalidTransaction."""
+TransactionRule: TypeAlias = Callable[[StateView, int, Transaction], Admission]
+"""From the parent's view, its timestamp in seconds (attestations expire by it) and a transaction
+to an admission, or InvalidTransaction."""
 
 
-def admit_all(view: StateView, transaction: Transaction) -> Admission:
+def admit_all(view: StateView, timestamp_s: int, transaction: Transaction) -> Admission:
     """Admit every transaction: the rule of a chain that has none."""
-    del view, transaction
+    del view, timestamp_s, transaction
     return Admission(kind=AdmissionKind.GOVERNOR)
