@@ -1,1 +1,1 @@
-"""Who may send transactions, read from contract state; pure."""
+"""Which nodes may connect: a local, signed file, never chain state; pure."""
