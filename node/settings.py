@@ -68,16 +68,16 @@ class KeySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerSettings:
-    """How peers reach this node, and the proof of who it is."""
+    """How peers reach this node, and who may.
+
+    The TLS key and certificate are the node's own business: it makes them in ``data_dir``, signs
+    them with its node key and renews them.
+    """
 
     host: str = "0.0.0.0"  # noqa: S104  (peers come from other machines)
     """Address listened on."""
     port: int = 30_303
     """Port listened on; 0 lets the system choose."""
-    certificate: Path
-    """TLS certificate in PEM form; the handshake binds the node key to it."""
-    certificate_key: Path
-    """Private key of the certificate, PEM, mode 0600."""
     membership: Path
     """Signed list of the nodes that may connect; read again on SIGHUP."""
 

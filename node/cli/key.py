@@ -23,17 +23,17 @@ PASSWORD_SIZE_MIN = 12
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group("key")
-def group() -> None:
-    """Make, show and import keys; serve a remote signer.
+EXAMPLES = """\b
+Examples:
+  daicho key new --out node.key.json --password-file node.key.password
+  daicho key show node.key.json
+  daicho key serve --keystore node.key.json --socket /run/daicho/signer.sock --state-dir state
+"""
 
-    \b
-    Examples:
-      daicho key new --out node.key.json --password-file node.key.password
-      daicho key show node.key.json
-      daicho key serve --keystore node.key.json --state-dir /var/lib/daicho-signer \\
-          --socket /run/daicho-signer/signer.sock
-    """
+
+@click.group("key", epilog=EXAMPLES)
+def group() -> None:
+    """Make, show and import keys; serve a remote signer."""
 
 
 @group.command("new")

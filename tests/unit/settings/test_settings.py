@@ -17,8 +17,6 @@ genesis = "genesis.json"
 [key]
 keystore = "node.key.json"
 [p2p]
-certificate = "node.crt"
-certificate_key = "node.crt.key"
 membership = "membership.json"
 """
 
