@@ -1,0 +1,119 @@
+"""Transactions applied one after another to a block's journal, under Ethereum's rules alone.
+
+What our own network adds (no fees, gas cap, permissions) is the executor's; here a published
+fixture with fees runs as well as one of our blocks. A refused transaction leaves no trace.
+
+Spec: EXEC-RECEIPT, EXEC-BLOCK-GAS, EXEC-REFUSED.
+"""
+
+from node.execution.evm import BlockContext, MessageCall, Outcome, run_message
+from node.execution.journal import StateJournal
+from node.execution.validity import check_envelope, check_sender, compute_intrinsic_gas
+from node.primitives.errors import InvalidTransaction
+from node.primitives.receipt import Receipt, compute_bloom, merge_blooms
+from node.primitives.transaction import Transaction
+from node.primitives.types import Address
+from node.storage.view import StateChanges, StateView
+
+
+class BlockTransition:
+    """A block in the making: its journal, receipts and gas so far."""
+
+    def __init__(
+        self,
+        *,
+        view: StateView,
+        context: BlockContext,
+        refused_precompiles: tuple[Address, ...] = (),
+    ) -> None:
+        """Start a block on ``view``, the parent's state."""
+        self.context = context
+        self.journal = StateJournal(view)
+        self.receipts: list[Receipt] = []
+        self.outcomes: list[Outcome] = []
+        self.gas_used = 0
+        self._refused_precompiles = refused_precompiles
+
+    def apply(self, transaction: Transaction, *, must_succeed: bool = False) -> Outcome:
+        """Execute ``transaction`` and append its receipt.
+
+        Raises:
+            InvalidTransaction: It may not stand here, or failed although it must succeed; nothing
+                changed.
+
+        Spec: EXEC-REFUSED, EXEC-OPEN-CALL.
+        """
+        check_envelope(transaction, self.context.chain_id)
+        self._check_block_gas(transaction)
+        check_sender(transaction, self.journal.load(transaction.sender), self.context.base_fee_wei)
+        call = build_message(transaction, self.context.base_fee_wei)
+        try:
+            outcome = run_message(
+                self.journal, self.context, call, refused_precompiles=self._refused_precompiles
+            )
+            if must_succeed and not outcome.is_success:
+                raise InvalidTransaction(
+                    f"an open call must succeed, this one fails: {outcome.error}",
+                    rule="EXEC-OPEN-CALL",
+                )
+        except InvalidTransaction:
+            self.journal.abandon_transaction()
+            raise
+        self._append(transaction, outcome)
+        return outcome
+
+    @property
+    def bloom(self) -> bytes:
+        """Return the union of the receipts' blooms."""
+        return merge_blooms(receipt.bloom for receipt in self.receipts)
+
+    def collect_changes(self) -> StateChanges:
+        """Return the block's net effect so far."""
+        return self.journal.collect_changes()
+
+    def _check_block_gas(self, transaction: Transaction) -> None:
+        """Refuse a transaction that asks for more gas than the block has left.
+
+        Spec: EXEC-BLOCK-GAS.
+        """
+        left = self.context.gas_limit - self.gas_used
+        if transaction.gas_limit > left:
+            raise InvalidTransaction(
+                f"gas limit {transaction.gas_limit}, the block has {left} left",
+                rule="EXEC-BLOCK-GAS",
+            )
+
+    def _append(self, transaction: Transaction, outcome: Outcome) -> None:
+        """Keep the receipt of a transaction that stands.
+
+        Spec: EXEC-RECEIPT.
+        """
+        self.gas_used += outcome.gas_used
+        self.outcomes.append(outcome)
+        self.receipts.append(
+            Receipt(
+                type=transaction.type,
+                is_success=outcome.is_success,
+                cumulative_gas_used=self.gas_used,
+                bloom=compute_bloom(outcome.logs),
+                logs=outcome.logs,
+            )
+        )
+
+
+def build_message(transaction: Transaction, base_fee_wei: int) -> MessageCall:
+    """Build the message a transaction sends to the EVM."""
+    tip = min(transaction.max_priority_fee_wei, transaction.max_fee_wei - base_fee_wei)
+    return MessageCall(
+        sender=transaction.sender,
+        to=transaction.to,
+        gas_limit=transaction.gas_limit,
+        intrinsic_gas=compute_intrinsic_gas(transaction),
+        value_wei=transaction.value_wei,
+        data=transaction.data,
+        gas_price_wei=base_fee_wei + tip,
+        access_list=tuple(
+            (entry.address, tuple(int.from_bytes(key, "big") for key in entry.storage_keys))
+            for entry in transaction.access_list
+        ),
+    )
