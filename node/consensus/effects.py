@@ -93,6 +93,14 @@ class PersistAndSign:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Persist:
+    """Make ``sign_state`` durable (synced); nothing is signed. If that fails, stop the node."""
+
+    sign_state: SignState
+    """The whole record; it replaces the one before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Broadcast:
     """Send our own message to every connected validator."""
 
@@ -198,6 +206,7 @@ Effect: TypeAlias = (
     | BuildBlock
     | ValidateBlock
     | PersistAndSign
+    | Persist
     | Broadcast
     | Send
     | Relay

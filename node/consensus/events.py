@@ -43,7 +43,9 @@ class Started:
     """Last record made durable for a ``PersistAndSign``, or None if there never was one."""
     is_restored: bool
     """The database came from a backup or snapshot, or the sign-state is known to be lost: the core
-    will not sign until it knows its forgotten votes are behind it (QBFT-STALE)."""
+    will not sign until it knows its forgotten votes are behind it (QBFT-STALE). The core answers
+    with ``Persist``; once that is durable the shell may forget the mark. A missing sign-state over
+    a chain longer than genesis is taken for the same."""
     pending_votes: tuple[ValidatorVote, ...] = ()
     """The operator's pending validator votes."""
     is_syncing: bool = False

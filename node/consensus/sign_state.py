@@ -33,5 +33,7 @@ class SignState:
     """What that round change said we had prepared."""
     certificate: PreparedCertificate | None = None
     """Highest prepared certificate at this height."""
+    is_silent: bool = False
+    """We may have forgotten votes and do not yet know how far the others are: sign nothing."""
     silent_through: Height = Height(0)
     """We sign nothing at heights up to here: votes of ours may exist that we forgot."""

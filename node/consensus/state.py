@@ -7,7 +7,7 @@ each within a distance. Nothing here is derived from anything but events.
 Spec: QBFT-BOUNDS.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -20,14 +20,16 @@ from node.consensus.messages import (
     MessageCode,
     PreparedCertificate,
     PreparePayload,
-    Proposal,
     ProposalDraft,
+    ProposalPayload,
     RoundChange,
+    RoundChangePayload,
     Signed,
 )
 from node.consensus.parameters import ConsensusParameters
 from node.consensus.sign_state import SignState
 from node.consensus.validators import ValidatorTally
+from node.primitives.block import Block
 from node.primitives.header import Header, ValidatorVote
 from node.primitives.types import Address, Height, Round
 
@@ -83,19 +85,19 @@ class State:
     """Whether the pool has something to include."""
     is_syncing: bool = False
     """Whether the shell is importing blocks from peers."""
-    is_silent_until_quorum: bool = False
-    """Stale sign-state, and a quorum of the others has not yet told its heights."""
     heard_heights: Mapping[Address, Height] = field(default_factory=dict)
-    """While silent: the highest height each other validator spoke of."""
+    """While ``sign_state.is_silent``: the highest height each other validator spoke of."""
 
     round: Round = Round(0)
     """Current round of height ``head.height + 1``."""
     step: Step = Step.IDLE
     """How far it is."""
-    proposal: Proposal | None = None
-    """Accepted proposal of this round."""
-    candidate: Buffered | None = None
-    """A justified proposal whose block the shell is validating."""
+    proposal: Signed[ProposalPayload] | None = None
+    """The one justified proposal of this round, whatever becomes of its block."""
+    is_validating: bool = False
+    """Whether the shell is validating the block of ``proposal``."""
+    accepted: Block | None = None
+    """The block of ``proposal``, once found valid."""
     redraft: ProposalDraft | None = None
     """Our proposal of a prepared block, to be signed once the shell has validated it."""
     is_building: bool = False
@@ -108,8 +110,8 @@ class State:
     """Our lock: highest prepared block at this height."""
     round_changes: Mapping[Address, RoundChange] = field(default_factory=dict)
     """Latest valid round change of each validator, ourselves included."""
-    has_round_quorum: bool = False
-    """Whether a quorum of round changes for this round was seen."""
+    round_quorum: tuple[Signed[RoundChangePayload], ...] = ()
+    """The first quorum of round changes seen for this round, ascending by author."""
     relay_counts: Mapping[Address, int] = field(default_factory=dict)
     """Round changes relayed for each author during this round."""
     last_commits: Mapping[Address, Signed[CommitPayload]] = field(default_factory=dict)
@@ -147,3 +149,8 @@ class Transition:
     """The state after it."""
     effects: tuple[Effect, ...]
     """To be carried out in this order."""
+
+    def then(self, following: "Callable[[State], Transition]") -> "Transition":
+        """Return this transition followed by what ``following`` makes of its state."""
+        after = following(self.state)
+        return Transition(state=after.state, effects=self.effects + after.effects)
