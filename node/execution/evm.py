@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import eth_hash.auto
 from eth.constants import CREATE_CONTRACT_ADDRESS
-from eth.exceptions import OutOfGas
+from eth.exceptions import OutOfGas, PyEVMError
 from eth.vm.code_stream import CodeStream
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.shanghai.computation import ShanghaiComputation
@@ -26,6 +26,7 @@ from eth.vm.forks.shanghai.state import ShanghaiState, ShanghaiTransactionExecut
 from eth.vm.message import Message
 from eth.vm.opcode_values import CREATE, CREATE2, JUMPDEST, PUSH1, PUSH32, SELFDESTRUCT
 from eth.vm.transaction_context import BaseTransactionContext
+from eth_utils import ValidationError
 
 from node.execution.journal import StateJournal
 from node.execution.precompiles import OWN_PRECOMPILES, Precompile
@@ -51,6 +52,12 @@ class RefusedPrecompile(InvalidTransaction):
     """A transaction reached a precompile its network refuses."""
 
     code = "transaction.refused_precompile"
+
+
+class EscapedError(InvalidTransaction):
+    """py-evm raised where its rules have no failure; no block may hold such a transaction."""
+
+    code = "transaction.escaped_error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +134,16 @@ def run_message(
 
     Raises:
         RefusedPrecompile: It reached a refused precompile; the caller must abandon the transaction.
+        EscapedError: py-evm raised outside its own rules; likewise.
     """
     journal.begin_transaction()
     state = State(journal, context, refused_precompiles)
     if computation_class is not None:
         state.computation_class = computation_class
-    computation = state.get_transaction_executor()(call)
+    try:
+        computation = state.get_transaction_executor()(call)
+    except (PyEVMError, ValidationError) as error:
+        raise EscapedError(f"the EVM gave up: {error}", rule="EXEC-REFUSED") from error
     return Outcome(
         is_success=computation.is_success,
         gas_used=call.gas_limit - computation.gas_returned,

@@ -30,6 +30,12 @@ NONCE_MAX: Final = 2**64 - 2
 """Highest nonce a transaction may carry (EIP-2681)."""
 
 
+class NonceTooHigh(InvalidTransaction):
+    """Earlier transactions of the sender are missing; a later block may take this one."""
+
+    code = "transaction.nonce_too_high"
+
+
 def compute_intrinsic_gas(transaction: Transaction) -> int:
     """Compute the gas due before the first opcode.
 
@@ -108,7 +114,11 @@ def check_sender(transaction: Transaction, account: Account | None, base_fee_wei
     Spec: EXEC-NONCE, EXEC-SENDER, EXEC-FUNDS.
     """
     account = account or Account()
-    if transaction.nonce != account.nonce:
+    if transaction.nonce > account.nonce:
+        raise NonceTooHigh(
+            f"nonce {transaction.nonce}, expected {account.nonce}", rule="EXEC-NONCE"
+        )
+    if transaction.nonce < account.nonce:
         raise InvalidTransaction(
             f"nonce {transaction.nonce}, expected {account.nonce}", rule="EXEC-NONCE"
         )

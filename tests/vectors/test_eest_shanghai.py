@@ -9,10 +9,11 @@ import pytest
 from tests.support.eest import find_fixtures, load_cases, run_case, unpack_fixtures
 from tests.support.vectors import vectors_path
 
-UNREACHABLE = {
-    "paris/eip7610_create_collision/test_revert_in_create.py::"
-    "test_collision_with_create2_revert_in_initcode[fork_Shanghai-blockchain_test_from_state_test]",
-}
+UNREACHABLE = (
+    "tests/paris/eip7610_create_collision/test_revert_in_create.py"
+    "::test_collision_with_create2_revert_in_initcode"
+    "[fork_Shanghai-blockchain_test_from_state_test]"
+)
 """EIP-7610: creation at an address that has storage but neither code nor nonce. That takes a
 collision of keccak, or a genesis that sets it up."""
 
@@ -24,9 +25,7 @@ def test_every_case_of_a_file_ends_as_filled(name: str) -> None:
     path = unpack_fixtures(vectors_path() / "eest-shanghai.tar.xz") / name
     wrong = {case.name: run_case(case) for case in load_cases(path)}
 
-    assert {case: why for case, why in wrong.items() if why} == {
-        case: wrong[case] for case in UNREACHABLE & wrong.keys()
-    }
+    assert [case for case, why in wrong.items() if why] == [UNREACHABLE] * (UNREACHABLE in wrong)
 
 
 def test_no_case_is_missing() -> None:
