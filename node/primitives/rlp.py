@@ -75,6 +75,24 @@ def decode_list(data: bytes) -> list[Decoded]:
     return as_list(decode(data))
 
 
+def decode_shallow(data: bytes, *, count_max: int) -> list[Decoded]:
+    """Decode a list whose items are byte strings or lists of byte strings.
+
+    For bytes of a stranger: no list may hold more than ``count_max`` items, so a long input of
+    tiny items is refused before it is built.
+
+    Raises:
+        MalformedMessage: As ``decode``, a list is too long or nested deeper, or no list at all.
+    """
+    try:
+        start, stop = _body_bounds(data, 0, len(data), 0xC0) if data[0] >= 0xC0 else (0, 0)
+        if stop != len(data):
+            raise MalformedMessage("rlp: expected exactly one list")
+        return _decode_items(data, start, stop, count_max=count_max, is_outer=True)
+    except IndexError:
+        raise MalformedMessage("rlp: input ends inside a prefix") from None
+
+
 def as_list(item: Decoded, length: int | None = None, what: str = "item") -> list[Decoded]:
     """Return ``item`` as a list, of ``length`` items when given.
 
@@ -138,6 +156,26 @@ def _decode_at(data: bytes, start: int, end: int, depth: int) -> tuple[Decoded, 
         item, at = _decode_at(data, at, stop, depth + 1)
         items.append(item)
     return items, stop
+
+
+def _decode_items(
+    data: bytes, start: int, stop: int, *, count_max: int, is_outer: bool
+) -> list[Decoded]:
+    """Decode the items of a list's body, going one list deeper from the outer one only."""
+    items: list[Decoded] = []
+    at = start
+    while at < stop:
+        if len(items) >= count_max:
+            raise MalformedMessage(f"rlp: over {count_max} items in a list")
+        if data[at] < 0xC0:
+            item, at = _decode_at(data, at, stop, DEPTH_MAX)
+        elif is_outer:
+            body, at = _body_bounds(data, at, stop, 0xC0)
+            item = _decode_items(data, body, at, count_max=count_max, is_outer=False)
+        else:
+            raise MalformedMessage("rlp: nested deeper than two lists")
+        items.append(item)
+    return items
 
 
 def _body_bounds(data: bytes, start: int, end: int, offset: int) -> tuple[int, int]:
