@@ -24,6 +24,7 @@ from node.genesis.system_contracts import (
     MUNICIPALITY_COUNT_MAX,
     NAME_SIZE_MAX,
     PERMISSIONS_NAME,
+    read_municipality_names,
 )
 from node.primitives import rlp
 from node.primitives.crypto import keccak256
@@ -344,10 +345,18 @@ def _check_contracts(document: GenesisDocument) -> Iterator[Check]:
         yield _check(f"{name} code", rule, code_hash == expected, _show(expected), _show(code_hash))
     governor_count = _slot(document, PERMISSIONS_NAME, PERMISSIONS_ADDRESS, "governor_count")
     yield _check("governors", rule, governor_count > 0, "at least 1", str(governor_count))
-    count = _slot(document, MUNICIPALITIES_NAME, MUNICIPALITIES_ADDRESS, "municipality_count")
-    names = document.daicho.get("municipalities", ()) if document.daicho else ()
-    listed = len(names) if isinstance(names, list) else 0
-    yield _check("municipalities", rule, count == listed > 0, f"{listed} on chain", str(count))
+    standing_names = read_municipality_names(
+        document.alloc.get(MUNICIPALITIES_ADDRESS, GenesisAccount())
+    )
+    names = document.daicho.get("municipalities") if document.daicho else None
+    listed = tuple(names) if isinstance(names, list) else ()
+    yield _check(
+        "municipalities",
+        rule,
+        standing_names == listed != (),
+        ", ".join(map(str, listed)) or "at least 1",
+        ", ".join(standing_names) or "none",
+    )
 
 
 def _check_own_key(document: GenesisDocument, own_validator: Address) -> Iterator[Check]:

@@ -116,6 +116,24 @@ def build_municipalities_account(municipalities: Sequence[Municipality]) -> Gene
     return _account(MUNICIPALITIES_NAME, slots)
 
 
+def read_municipality_names(account: GenesisAccount) -> tuple[str, ...]:
+    """Read the names of the municipalities that vote with an account, by id; stop at a bad one.
+
+    Spec: EXEC-GENESIS-CONTRACTS.
+    """
+    layout = load_artifact(MUNICIPALITIES_NAME).layout
+    slots = dict(account.storage)
+    count = slots.get(layout["municipality_count"].slot, 0)
+    names: list[str] = []
+    for number in range(1, min(count, MUNICIPALITY_COUNT_MAX) + 1):
+        base = mapping_slot(layout["municipalities"].slot, word_of_uint(number))
+        voter = Address(word_of_uint(slots.get(base + 3, 0))[12:])
+        if slots.get(mapping_slot(layout["id_of"].slot, word_of_address(voter))) != number:
+            break
+        names.append(_read_text(slots, base))
+    return tuple(names)
+
+
 def build_permissions_account(
     municipalities: Sequence[Municipality],
     *,
@@ -167,6 +185,12 @@ def _text_slots(base: int, text: str) -> dict[int, int]:
         chunk = data[at : at + 32].ljust(32, b"\x00")
         slots[base + 1 + at // 32] = int.from_bytes(chunk, "big")
     return slots
+
+
+def _read_text(slots: Mapping[int, int], base: int) -> str:
+    size = min(slots.get(base, 0), NAME_SIZE_MAX)
+    words = (slots.get(base + 1 + at, 0) for at in range((size + 31) // 32))
+    return b"".join(word_of_uint(word) for word in words)[:size].decode(errors="replace")
 
 
 def _account(name: str, slots: Mapping[int, int]) -> GenesisAccount:
