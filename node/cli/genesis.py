@@ -68,8 +68,19 @@ def build(output: Output, description: Path, out: Path, force: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--validator", help="Address of our own validator key; must be listed.")
 @click.option("--hash", "wanted_hash", help="Genesis hash agreed with the other operators.")
+@click.option(
+    "--description",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The founders' description; the file must be what it builds.",
+)
 @click.pass_context
-def verify(ctx: click.Context, file: Path, validator: str | None, wanted_hash: str | None) -> None:
+def verify(
+    ctx: click.Context,
+    file: Path,
+    validator: str | None,
+    wanted_hash: str | None,
+    description: Path | None,
+) -> None:
     """Check a genesis FILE; print every check, and fail when one does."""
     output: Output = ctx.obj
     document = read_document(_read_bounded(file))
