@@ -174,8 +174,8 @@ class Settings:
     """Directory of the database, the sign-state and the recorded ports."""
     genesis: Path
     """Genesis file of the network."""
-    recovery: Path | None = None
-    """Signed recovery document, when the network has been recovered from a lost quorum."""
+    recoveries: tuple[Path, ...] = ()
+    """Signed recovery documents, oldest first, of a network that had lost its quorum."""
     is_validator: bool = True
     """Vote when the chain lists this node's key; False only follows."""
     key: KeySettings
@@ -304,6 +304,8 @@ def _value(hint: object, value: object, path: Path, name: str) -> object:
     if get_origin(hint) is tuple:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise Misconfigured(f"{path}: {name}: give a list of strings")
+        if get_args(hint)[0] is Path:
+            return tuple(path.parent.joinpath(item).absolute() for item in value)
         return tuple(value)
     assert isinstance(hint, type)
     if dataclasses.is_dataclass(hint):

@@ -6,16 +6,15 @@ What a command does lives in its own module; here is only how it is found and ho
 `LedgerError` becomes its message on standard error and an exit code, never a traceback.
 """
 
-import importlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
 import click
 
+from node.cli.lazy import Attachment, LazyGroup
 from node.cli.output import Output
 from node.primitives.errors import LedgerError, Misconfigured
 from node.version import PROTOCOL_VERSION, VERSION
@@ -26,46 +25,38 @@ EXIT_INTERNAL: Final = 70
 EXIT_INTERRUPTED: Final = 130
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """One entry of the table of commands."""
-
-    target: str
-    """``module:attribute`` of the click command, imported when first used."""
-    help: str
-    """One line for ``daicho --help``."""
-
-
-GROUPS: Final[dict[str, Group]] = {
-    "genesis": Group(
+GROUPS: Final[dict[str, Attachment]] = {
+    "genesis": Attachment(
         target="node.cli.genesis:group", help="Build and verify the genesis file of a network."
     ),
-    "key": Group(
+    "key": Attachment(
         target="node.cli.key:group", help="Make, show and import keys; serve a remote signer."
     ),
-    "membership": Group(
+    "membership": Attachment(
         target="node.cli.membership:group", help="Keep the signed list of nodes that may connect."
     ),
-    "node": Group(
+    "node": Attachment(
         target="node.cli.node:group", help="Run a node, ask how it is, check its settings."
     ),
-    "network": Group(
+    "network": Attachment(
         target="node.cli.network:group", help="Run a local trial network; simulate faults."
     ),
-    "validator": Group(
+    "validator": Attachment(
         target="node.cli.validator:group", help="List validators and vote on changes."
     ),
-    "chain": Group(
+    "chain": Attachment(
         target="node.cli.chain:group", help="Export, import and verify the chain of blocks."
     ),
-    "db": Group(target="node.cli.db:group", help="Check, compact, prune and snapshot a database."),
-    "backup": Group(
+    "db": Attachment(
+        target="node.cli.db:group", help="Check, compact, prune and snapshot a database."
+    ),
+    "backup": Attachment(
         target="node.cli.backup:group", help="Create, verify and restore a node's backup."
     ),
-    "recovery": Group(
+    "recovery": Attachment(
         target="node.cli.recovery:group", help="Recover a network whose quorum is lost for good."
     ),
-    "doctor": Group(
+    "doctor": Attachment(
         target="node.cli.doctor:command", help="Check this machine and name what to repair."
     ),
 }
@@ -82,34 +73,9 @@ Examples:
 """
 
 
-class LazyGroup(click.Group):
-    """A click group whose commands come from the table and load when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the groups in the table's order."""
-        del ctx
-        return list(GROUPS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the named group, or return None when the table lacks it."""
-        del ctx
-        group = GROUPS.get(cmd_name)
-        if group is None:
-            return None
-        module_name, _, attribute = group.target.partition(":")
-        command = getattr(importlib.import_module(module_name), attribute)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the groups with the table's help lines, importing none."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, group.help) for name, group in GROUPS.items()])
-
-
 @click.group(
     cls=LazyGroup,
+    table=GROUPS,
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

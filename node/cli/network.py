@@ -1,0 +1,158 @@
+"""`daicho network`: a network of four validators on this machine, and simulated ones."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from node.cli.client import NodeUnreachable, RpcClient
+from node.cli.lazy import Attachment, LazyGroup
+from node.cli.output import Output
+from node.primitives.errors import Unavailable
+from node.runtime.localnet import NAMES, RECORD_FILE, LocalNetwork, LocalNode, LocalPlan
+
+DIRECTORY_DEFAULT: Final = Path(".daicho") / "network"
+RPC_PORT_DEFAULT: Final = 8_545
+START_TIMEOUT_S: Final = 90.0
+
+EXAMPLES: Final = """\b
+Examples:
+  daicho network up                      four validators under .daicho/network
+  daicho network status
+  daicho network down
+  daicho network simulate --seeds 100
+"""
+
+_DIRECTORY = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DIRECTORY_DEFAULT,
+    show_default=True,
+    help="Where the network lives.",
+)
+
+
+@click.group(
+    "network",
+    cls=LazyGroup,
+    table={
+        "simulate": Attachment(
+            target="node.cli.network_simulate:command",
+            help="Run a campaign of simulated networks with faults.",
+        )
+    },
+    epilog=EXAMPLES,
+)
+def group() -> None:
+    """Run a local trial network; simulate faults."""
+
+
+@group.command("up")
+@_DIRECTORY
+@click.option("--period", type=click.IntRange(1, 60), default=2, help="Seconds between blocks.")
+@click.option(
+    "--rpc-port",
+    type=click.IntRange(0, 65_000),
+    default=RPC_PORT_DEFAULT,
+    show_default=True,
+    help="First JSON-RPC port; taken ports are replaced by free ones.",
+)
+@click.option("--node", "names", multiple=True, help="Name of a node; give it once for each.")
+@click.pass_obj
+def up(output: Output, directory: Path, period: int, rpc_port: int, names: tuple[str, ...]) -> None:
+    """Make the network if it is new, start every node, and wait for a final block."""
+    network = open_network(
+        directory, LocalPlan(names=names or NAMES, block_period_s=period, rpc_port=rpc_port)
+    )
+    for node in network.nodes:
+        network.start(node)
+    wait_for_block(output, network)
+    output.rows([describe(network, node) for node in network.nodes])
+
+
+@group.command("down")
+@_DIRECTORY
+@click.pass_obj
+def down(output: Output, directory: Path) -> None:
+    """Stop every node; the chain stays and `up` continues it."""
+    network = LocalNetwork.load(directory)
+    network.stop_all()
+    output.say(f"stopped {len(network.nodes)} nodes; data stays in {directory}")
+
+
+@group.command("status")
+@_DIRECTORY
+@click.pass_obj
+def status(output: Output, directory: Path) -> None:
+    """Show each node's process, head and peers."""
+    network = LocalNetwork.load(directory)
+    output.rows([describe(network, node) for node in network.nodes])
+
+
+def open_network(directory: Path, plan: LocalPlan) -> LocalNetwork:
+    """Return the network under ``directory``, making it when there is none."""
+    if (directory / RECORD_FILE).exists():
+        return LocalNetwork.load(directory)
+    return LocalNetwork.create(directory, plan)
+
+
+def describe(network: LocalNetwork, node: LocalNode) -> dict[str, object]:
+    """Return one node's line of the status table."""
+    pid = network.process_id(node)
+    row: dict[str, object] = {
+        "node": node.name,
+        "process": pid or "stopped",
+        "height": "-",
+        "peers": "-",
+        "rpc": node.rpc_url,
+    }
+    if pid is not None:
+        client = RpcClient(node.rpc_url, timeout_s=3)
+        try:
+            row["height"] = int(client.call("eth_blockNumber"), 16)
+            row["peers"] = int(client.call("net_peerCount"), 16)
+        except NodeUnreachable:
+            row["height"] = "not answering"
+    return row
+
+
+def wait_for_block(
+    output: Output,
+    network: LocalNetwork,
+    *,
+    above: int | None = None,
+    timeout_s: float = START_TIMEOUT_S,
+) -> int:
+    """Wait until every node's head is above where the network stood, and return the height.
+
+    Raises:
+        Unavailable: A node ended, or no block came in time; the message names its log.
+    """
+    deadline = time.monotonic() + timeout_s
+    start = above
+    while time.monotonic() < deadline:
+        heights = [height_of(node) for node in network.nodes]
+        for node in network.nodes:
+            if network.process_id(node) is None:
+                raise Unavailable(f"{node.name} ended; read {node.log_path}")
+        known = [height for height in heights if height is not None]
+        shown = " ".join("-" if height is None else str(height) for height in heights)
+        output.progress(f"waiting for a final block; heights: {shown}")
+        if len(known) == len(heights):
+            start = max(known) if start is None else start
+            if min(known) > start:
+                output.progress_done()
+                return min(known)
+        time.sleep(0.2)
+    logs = ", ".join(str(node.log_path) for node in network.nodes)
+    raise Unavailable(f"no final block after {timeout_s:.0f} s; read {logs}")
+
+
+def height_of(node: LocalNode) -> int | None:
+    """Return a node's head, or None while it does not answer."""
+    try:
+        return int(RpcClient(node.rpc_url, timeout_s=3).call("eth_blockNumber"), 16)
+    except NodeUnreachable:
+        return None
