@@ -1,0 +1,1 @@
+"""The voting protocol as pure functions: encode, encrypt, prove, mix, decrypt, count."""
