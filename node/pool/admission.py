@@ -14,6 +14,7 @@ from typing import Final
 
 from node.execution.admission import Admission
 from node.execution.profile import ExecutionProfile
+from node.execution.validity import INITCODE_SIZE_MAX, compute_intrinsic_gas
 from node.pool.limits import PoolLimits
 from node.pool.refusals import (
     FeeInvalid,
@@ -36,9 +37,6 @@ from node.primitives.transaction import Transaction, decode_transaction
 from node.primitives.types import Address
 from node.storage.view import EMPTY_CODE_HASH, Account, StateView
 
-INIT_CODE_SIZE_MAX: Final = 49_152
-"""Longest init code (EIP-3860)."""
-
 NO_ACCOUNT: Final = Account()
 
 
@@ -50,12 +48,12 @@ class HeadContext:
     """State after the head."""
     profile: ExecutionProfile
     """The network's numbers."""
-    rule: Callable[[StateView, Transaction], Admission]
-    """Who may send."""
+    timestamp_s: int
+    """The head's time; permissions may begin and end."""
+    rule: Callable[[StateView, int, Transaction], Admission]
+    """Who may send, a ``TransactionRule``."""
     simulate: Callable[[Transaction], bool]
     """Whether an open call succeeds on the head's state."""
-    intrinsic_gas: Callable[[Transaction], int]
-    """Gas a transaction costs before its first opcode."""
 
     def account(self, address: Address) -> Account:
         """Return an account at the head; empty when it does not exist."""
@@ -90,7 +88,7 @@ def check_admissible(
     check_gas_cap(transaction, context.profile)
     check_fees(transaction)
     check_init_code(transaction)
-    check_intrinsic_gas(transaction, context.intrinsic_gas(transaction))
+    check_intrinsic_gas(transaction)
     account = context.account(check_signature(transaction))
     check_sender_has_no_code(account)
     check_nonce(transaction, account, limits)
@@ -182,7 +180,7 @@ def check_nonce(transaction: Transaction, account: Account, limits: PoolLimits) 
         )
 
 
-def check_intrinsic_gas(transaction: Transaction, intrinsic_gas: int) -> None:
+def check_intrinsic_gas(transaction: Transaction) -> None:
     """Refuse a gas limit below the transaction's own cost.
 
     Raises:
@@ -190,6 +188,7 @@ def check_intrinsic_gas(transaction: Transaction, intrinsic_gas: int) -> None:
 
     Spec: POOL-ADMISSION.
     """
+    intrinsic_gas = compute_intrinsic_gas(transaction)
     if transaction.gas_limit < intrinsic_gas:
         raise IntrinsicGas(
             f"intrinsic gas too low: gas {transaction.gas_limit}, minimum needed {intrinsic_gas}",
@@ -206,10 +205,10 @@ def check_init_code(transaction: Transaction) -> None:
 
     Spec: POOL-ADMISSION.
     """
-    if transaction.to is None and len(transaction.data) > INIT_CODE_SIZE_MAX:
+    if transaction.to is None and len(transaction.data) > INITCODE_SIZE_MAX:
         raise InitCodeTooLarge(
             f"max initcode size exceeded: code size {len(transaction.data)},"
-            f" limit {INIT_CODE_SIZE_MAX}",
+            f" limit {INITCODE_SIZE_MAX}",
             size=len(transaction.data),
         )
 
@@ -232,29 +231,30 @@ def check_gas_cap(transaction: Transaction, profile: ExecutionProfile) -> None:
 
 
 def check_fees(transaction: Transaction) -> None:
-    """Refuse a tip above the fee; any fee, and none, is fine.
+    """Refuse a fee or a tip: this network has none, so none may buy a place in the queue.
 
     Raises:
-        FeeInvalid: The tip is above.
+        FeeInvalid: It offers one.
 
     Spec: POOL-ADMISSION, POOL-PRICE-FREE.
     """
-    if transaction.max_priority_fee_wei > transaction.max_fee_wei:
+    if transaction.max_fee_wei or transaction.max_priority_fee_wei:
         raise FeeInvalid(
-            "max priority fee per gas higher than max fee per gas:"
-            f" {transaction.max_priority_fee_wei}, {transaction.max_fee_wei}"
+            "this network has no fees: set gas price, max fee and priority fee to 0, found"
+            f" {transaction.max_fee_wei} and {transaction.max_priority_fee_wei}",
+            rule="EXEC-FEES",
         )
 
 
 def check_balance(transaction: Transaction, account: Account) -> None:
-    """Refuse what the account cannot pay: its value, and the fees it offers.
+    """Refuse to move more than the account has.
 
     Raises:
         InsufficientBalance: It cannot.
 
     Spec: POOL-ADMISSION.
     """
-    cost = transaction.value_wei + transaction.gas_limit * transaction.max_fee_wei
+    cost = transaction.value_wei
     if cost > account.balance_wei:
         raise InsufficientBalance(
             f"insufficient funds for gas * price + value: balance {account.balance_wei},"
@@ -274,7 +274,7 @@ def check_permission(transaction: Transaction, context: HeadContext) -> Admissio
     Spec: POOL-PERMISSION.
     """
     try:
-        admission = context.rule(context.view, transaction)
+        admission = context.rule(context.view, context.timestamp_s, transaction)
     except InvalidTransaction as error:
         raise NotPermitted(
             f"not permitted: {error.message}", rule=error.rule, **error.values

@@ -75,13 +75,13 @@ class InitCodeTooLarge(Refused):
 
 
 class FeeInvalid(Refused):
-    """The tip is above the fee."""
+    """It offers a fee; this network has none."""
 
     code = "pool.fee_invalid"
 
 
 class InsufficientBalance(Refused):
-    """The account cannot pay value and fees."""
+    """The account does not have the value it would move."""
 
     code = "pool.insufficient_balance"
     is_retryable = True

@@ -222,6 +222,11 @@ class LedgerBackend(Protocol):
         ...
 
     @property
+    def next_base_fee_wei(self) -> int:
+        """Return the base fee of the next block; 0 on our chain."""
+        ...
+
+    @property
     def pool(self) -> Pool:
         """Return the pool of waiting transactions."""
         ...

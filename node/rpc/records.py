@@ -162,6 +162,8 @@ class ReceiptRecord:
     """256 bytes."""
     logs: tuple[Log, ...]
     """Events in order."""
+    blob_gas_price_wei: int | None = None
+    """Price of blob gas in its block; never on our chain."""
 
 
 def header_record(header: Header) -> HeaderRecord:
