@@ -16,13 +16,14 @@ from typing import Any, Final, TypeAlias
 
 import eth_hash.auto
 from eth.constants import CREATE_CONTRACT_ADDRESS
-from eth.exceptions import OutOfGas, PyEVMError
+from eth.exceptions import Halt, OutOfGas, PyEVMError, VMError
 from eth.vm.code_stream import CodeStream
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.shanghai.computation import ShanghaiComputation
 from eth.vm.forks.shanghai.constants import MAX_INITCODE_SIZE
 from eth.vm.forks.shanghai.opcodes import SHANGHAI_OPCODES
 from eth.vm.forks.shanghai.state import ShanghaiState, ShanghaiTransactionExecutor
+from eth.vm.logic.invalid import InvalidOpcode
 from eth.vm.message import Message
 from eth.vm.opcode_values import CREATE, CREATE2, JUMPDEST, PUSH1, PUSH32, SELFDESTRUCT
 from eth.vm.transaction_context import BaseTransactionContext
@@ -35,6 +36,9 @@ from node.primitives.crypto import keccak256
 from node.primitives.errors import InvalidTransaction
 from node.primitives.receipt import Log
 from node.primitives.types import Address, Hash32, Height
+
+__all__ = ["Computation", "Halt", "InvalidOpcode", "VMError"]
+"""What ``watched`` and ``loop`` build upon."""
 
 eth_hash.auto.keccak.hasher = keccak256
 
@@ -112,6 +116,8 @@ class Outcome:
     """False when it reverted or failed; only gas and nonce were spent then."""
     gas_used: int
     """Gas charged, refunds deducted."""
+    gas_refunded: int
+    """The refund that was deducted."""
     output: bytes
     """What it returned, or its revert data."""
     logs: tuple[Log, ...]
@@ -121,6 +127,11 @@ class Outcome:
     error: str | None
     """Why it failed, in geth's words."""
 
+    @property
+    def is_revert(self) -> bool:
+        """Tell whether it failed by REVERT, so that ``output`` is the reason."""
+        return self.error == _ERROR_NAMES["Revert"]
+
 
 def run_message(
     journal: StateJournal,
@@ -129,8 +140,17 @@ def run_message(
     *,
     refused_precompiles: tuple[Address, ...] = (),
     computation_class: type[Any] | None = None,
+    watcher: object | None = None,
 ) -> Outcome:
     """Run ``call`` as one transaction on ``journal``, which keeps its effects.
+
+    Args:
+        journal: The block's state so far.
+        context: The block.
+        call: The message.
+        refused_precompiles: Addresses the message must not reach.
+        computation_class: The interpreter; by default py-evm's opcodes.
+        watcher: Told of each step by ``watched.WatchedComputation``.
 
     Raises:
         RefusedPrecompile: It reached a refused precompile; the caller must abandon the transaction.
@@ -138,6 +158,7 @@ def run_message(
     """
     journal.begin_transaction()
     state = State(journal, context, refused_precompiles)
+    state.watcher = watcher
     if computation_class is not None:
         state.computation_class = computation_class
     try:
@@ -147,6 +168,7 @@ def run_message(
     return Outcome(
         is_success=computation.is_success,
         gas_used=call.gas_limit - computation.gas_returned,
+        gas_refunded=computation.gas_refunded,
         output=bytes(computation.output),
         logs=tuple(
             Log(
@@ -171,6 +193,7 @@ class State(ShanghaiState):
         self._account_db = journal
         self.journal = journal
         self.refused_precompiles = refused_precompiles
+        self.watcher: object | None = None
         self._ancestor_hash = context.ancestor_hash
         self.execution_context = ExecutionContext(
             coinbase=context.coinbase,
@@ -244,7 +267,9 @@ class Executor(ShanghaiTransactionExecutor):
         journal: StateJournal = self.vm_state.journal
         unused = computation.get_gas_remaining()
         used = call.gas_limit - unused
-        returned = unused + min(computation.get_gas_refund(), used // REFUND_QUOTIENT)
+        refunded = min(computation.get_gas_refund(), used // REFUND_QUOTIENT)
+        returned = unused + refunded
+        computation.gas_refunded = refunded
         computation.gas_returned = returned
         if call.gas_price_wei:
             balance = journal.get_balance(call.sender) + returned * call.gas_price_wei
@@ -302,7 +327,7 @@ class Computation(ShanghaiComputation):
     ) -> None:
         super().__init__(state, message, transaction_context)
         self.code = ScannedCode(message.code)
-        self.gas_returned = 0
+        self.gas_returned = self.gas_refunded = 0
 
     @classmethod
     def consume_initcode_gas_cost(cls, computation: Any) -> None:

@@ -9,6 +9,7 @@ Spec: EXEC-RECEIPT, EXEC-BLOCK-GAS, EXEC-REFUSED.
 from node.execution.evm import BlockContext, MessageCall, Outcome, run_message
 from node.execution.journal import StateJournal
 from node.execution.validity import check_envelope, check_sender, compute_intrinsic_gas
+from node.execution.watched import WatchedComputation, Watcher
 from node.primitives.errors import InvalidTransaction
 from node.primitives.receipt import Receipt, compute_bloom, merge_blooms
 from node.primitives.transaction import Transaction
@@ -34,8 +35,19 @@ class BlockTransition:
         self.gas_used = 0
         self._refused_precompiles = refused_precompiles
 
-    def apply(self, transaction: Transaction, *, must_succeed: bool = False) -> Outcome:
+    def apply(
+        self,
+        transaction: Transaction,
+        *,
+        must_succeed: bool = False,
+        watcher: Watcher | None = None,
+    ) -> Outcome:
         """Execute ``transaction`` and append its receipt.
+
+        Args:
+            transaction: The next of the block.
+            must_succeed: Refuse it if it fails.
+            watcher: Told of each step; makes it slow.
 
         Raises:
             InvalidTransaction: It may not stand here, or failed although it must succeed; nothing
@@ -49,7 +61,12 @@ class BlockTransition:
         call = build_message(transaction, self.context.base_fee_wei)
         try:
             outcome = run_message(
-                self.journal, self.context, call, refused_precompiles=self._refused_precompiles
+                self.journal,
+                self.context,
+                call,
+                refused_precompiles=self._refused_precompiles,
+                computation_class=None if watcher is None else WatchedComputation,
+                watcher=watcher,
             )
             if must_succeed and not outcome.is_success:
                 raise InvalidTransaction(

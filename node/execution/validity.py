@@ -7,12 +7,13 @@ Spec: EXEC-CHAIN-ID, EXEC-FEES, EXEC-GAS-CAP, EXEC-INTRINSIC, EXEC-INITCODE, EXE
 EXEC-SENDER, EXEC-FUNDS.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from node.execution.precompiles import count_words
 from node.execution.profile import ExecutionProfile
 from node.primitives.errors import InvalidTransaction
-from node.primitives.transaction import Transaction
+from node.primitives.transaction import AccessListEntry, Transaction
+from node.primitives.types import Address
 from node.storage.view import EMPTY_CODE_HASH, Account
 
 GAS_TRANSACTION: Final = 21_000
@@ -36,17 +37,36 @@ class NonceTooHigh(InvalidTransaction):
     code = "transaction.nonce_too_high"
 
 
-def compute_intrinsic_gas(transaction: Transaction) -> int:
+class Payload(Protocol):
+    """What the intrinsic gas depends on: of a transaction, or of a call without a signature."""
+
+    @property
+    def to(self) -> Address | None:
+        """Return the callee, or None to create a contract."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """Return the call data or init code."""
+        ...
+
+    @property
+    def access_list(self) -> tuple[AccessListEntry, ...]:
+        """Return what is declared warm."""
+        ...
+
+
+def compute_intrinsic_gas(payload: Payload) -> int:
     """Compute the gas due before the first opcode.
 
     Spec: EXEC-INTRINSIC.
     """
-    data = transaction.data
+    data = payload.data
     zeros = data.count(0)
     gas = GAS_TRANSACTION + GAS_DATA_ZERO * zeros + GAS_DATA_NONZERO * (len(data) - zeros)
-    if transaction.to is None:
+    if payload.to is None:
         gas += GAS_CREATION + GAS_INITCODE_WORD * count_words(len(data))
-    for entry in transaction.access_list:
+    for entry in payload.access_list:
         gas += GAS_ACCESS_ADDRESS + GAS_ACCESS_SLOT * len(entry.storage_keys)
     return gas
 
