@@ -29,6 +29,7 @@ from node.primitives.header import Header
 from node.primitives.types import Address, Height
 from node.runtime.clock import Clock
 from node.runtime.log import Log
+from node.runtime.signer import VotesNotDurable
 from node.runtime.supervisor import Supervisor
 
 LOG = Log("consensus")
@@ -45,12 +46,21 @@ class VoteSigner(Protocol):
         """Return the validator's address."""
         ...
 
-    async def sign(self, sign_state: SignState, draft: Draft) -> Message:
+    async def sign_vote(self, sign_state: SignState, draft: Draft) -> Message:
         """Make ``sign_state`` durable, then sign ``draft``.
 
         Raises:
             VotesNotDurable: The record cannot be written; nothing was signed.
             Unavailable: The signer does not answer; nothing was signed.
+        """
+        ...
+
+    async def record(self, sign_state: SignState) -> None:
+        """Make ``sign_state`` durable without signing anything.
+
+        Raises:
+            VotesNotDurable: The record cannot be written.
+            Unavailable: The signer does not answer.
         """
         ...
 
@@ -99,12 +109,6 @@ class Observer(Protocol):
         ...
 
 
-class VotesNotDurable(Unavailable):
-    """The disk refused a vote; the node must not sign, and stops."""
-
-    code = "consensus.votes_not_durable"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errands:
     """Who carries out the core's effects."""
@@ -130,9 +134,24 @@ class Errands:
 class ConsensusShell:
     """One core and its queue."""
 
-    def __init__(self, *, state: State, clock: Clock, errands: Errands, tasks: Supervisor) -> None:
-        """Hold the parts; ``run`` starts them."""
-        self.state = state
+    def __init__(
+        self,
+        transition: Transition,
+        *,
+        clock: Clock,
+        errands: Errands,
+        tasks: Supervisor,
+    ) -> None:
+        """Hold the parts and the core's first transition; ``run`` carries it out.
+
+        Args:
+            transition: From ``machine.start``.
+            clock: Wall clock.
+            errands: Who carries effects out.
+            tasks: Runs errands that take time.
+        """
+        self.state = transition.state
+        self._first_effects = transition.effects
         self._clock = clock
         self._errands = errands
         self._tasks = tasks
@@ -159,14 +178,15 @@ class ConsensusShell:
         self.post(events.NewHead(head=head, tally=tally, now_ms=0))
         self.post(events.ContentChanged(has_content=has_content, now_ms=0))
 
-    async def run(self, started: events.Started) -> None:
+    async def run(self) -> None:
         """Feed events to the core for ever.
 
         Raises:
             InvariantViolation: The core or the chain contradicts itself.
             VotesNotDurable: Votes cannot be made durable.
         """
-        await self._step(started)
+        for effect in self._first_effects:
+            await self._carry_out(effect)
         while True:
             while not self._urgent and not self._messages:
                 self._wake.clear()
@@ -195,6 +215,8 @@ class ConsensusShell:
                 self._tasks.start("validate", self._validate(effect))
             case effects.PersistAndSign():
                 self._tasks.start("sign", self._sign(effect))
+            case effects.Persist():
+                self._tasks.start("record", self._record(effect.sign_state))
             case effects.Broadcast():
                 self._errands.peers.broadcast(effect.message)
             case effects.Send():
@@ -232,11 +254,15 @@ class ConsensusShell:
         is_valid = await self._errands.blocks.validate(asked)
         self.post(events.BlockValidated(block_hash=asked.block.hash, is_valid=is_valid, now_ms=0))
 
+    async def _record(self, sign_state: SignState) -> None:
+        if self._errands.signer is not None:
+            await self._errands.signer.record(sign_state)
+
     async def _sign(self, asked: effects.PersistAndSign) -> None:
         if self._errands.signer is None:
             raise InvariantViolation("the core of a node without a key asked for a vote")
         try:
-            message = await self._errands.signer.sign(asked.sign_state, asked.draft)
+            message = await self._errands.signer.sign_vote(asked.sign_state, asked.draft)
         except VotesNotDurable:
             raise
         except Unavailable as error:
