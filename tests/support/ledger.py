@@ -1,0 +1,195 @@
+"""A ledger in memory with the permission contracts, four founders and every role's key.
+
+No consensus runs: blocks are built, executed again as another node would, and sealed by all four
+validators. Tests name the role they act as and send.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from node.execution.executor import ExecutionResult, execute_block
+from node.execution.permissions import PermissionRule
+from node.execution.profile import ExecutionProfile
+from node.execution.proposal import BlockDraft, Skipped, build_block
+from node.genesis.build import GenesisDescription, build_genesis
+from node.genesis.parse import parse_genesis
+from node.genesis.profile import Genesis
+from node.genesis.system_contracts import Municipality, OpenCall
+from node.primitives.block import Block
+from node.primitives.crypto import PrivateKey, keccak256
+from node.primitives.header import ExtraData
+from node.primitives.transaction import Transaction, sign_transaction
+from node.primitives.types import Address, BlockHash, Height
+from node.storage.state import EMPTY_VIEW, build_overlay
+from node.storage.view import Account, BackedView, StateChanges
+
+CHAIN_ID: Final = 20_261
+GENESIS_TIME_S: Final = 1_790_000_000
+NAMES: Final = ("つくば市", "五霞町", "境町", "茨城県")
+
+
+def key_of(role: str) -> PrivateKey:
+    """Return the development key of a role, always the same."""
+    return PrivateKey(keccak256(b"daicho development key: " + role.encode()))
+
+
+MUNICIPALITY_KEYS: Final = tuple(key_of(f"municipality {at}") for at in range(1, 5))
+VALIDATOR_KEYS: Final = tuple(key_of(f"validator {at}") for at in range(1, 5))
+SERVICE_KEYS: Final = tuple(key_of(f"service {at}") for at in range(1, 5))
+GOVERNOR_KEY: Final = key_of("governor")
+OUTSIDER_KEY: Final = key_of("outsider")
+
+
+def describe(
+    *, open_calls: tuple[OpenCall, ...] = (), municipality_count: int = 4
+) -> GenesisDescription:
+    """Describe a network of founders with a service each; the first's may attest residents."""
+    return GenesisDescription(
+        chain_id=CHAIN_ID,
+        timestamp_s=GENESIS_TIME_S,
+        municipalities=tuple(
+            Municipality(
+                name=NAMES[at],
+                account=MUNICIPALITY_KEYS[at].address,
+                validator=VALIDATOR_KEYS[at].address,
+                endpoint=f"https://node{at + 1}.example.lg.jp",
+                services=(SERVICE_KEYS[at].address,),
+                attesters=(SERVICE_KEYS[at].address,) if at < 2 else (),
+            )
+            for at in range(municipality_count)
+        ),
+        governors=(GOVERNOR_KEY.address,),
+        open_calls=open_calls,
+    )
+
+
+def build_genesis_view(genesis: Genesis) -> BackedView:
+    """Build the first state."""
+    changes = StateChanges()
+    for address, account in genesis.alloc.items():
+        code_hash = keccak256(account.code)
+        changes.codes[code_hash] = account.code
+        changes.accounts[address] = Account(account.nonce, account.balance_wei, code_hash)
+        changes.slots[address] = dict(account.storage)
+    return build_overlay(EMPTY_VIEW, changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A block the ledger made."""
+
+    block: Block
+    """Sealed by every validator."""
+    result: ExecutionResult
+    """What executing it gave."""
+    skipped: tuple[Skipped, ...]
+    """Transactions it does not hold, and why."""
+
+
+class Ledger:
+    """A chain in memory."""
+
+    def __init__(self, description: GenesisDescription | None = None) -> None:
+        """Start at genesis."""
+        self.genesis_file = build_genesis(description or describe())
+        self.genesis = parse_genesis(self.genesis_file)
+        self.rule = PermissionRule()
+        profile = self.genesis.profile
+        self.profile = ExecutionProfile(
+            chain_id=profile.chain_id,
+            block_gas_limit=profile.block_gas_limit,
+            transaction_gas_cap=profile.transaction_gas_max,
+        )
+        self.blocks = [Block(header=self.genesis.header)]
+        self.view: BackedView = build_genesis_view(self.genesis)
+
+    @property
+    def head(self) -> Block:
+        """Return the last block."""
+        return self.blocks[-1]
+
+    def nonce_of(self, address: Address) -> int:
+        """Return the next nonce of an account."""
+        account = self.view.load_account(address)
+        return 0 if account is None else account.nonce
+
+    def call(
+        self,
+        key: PrivateKey,
+        to: Address | None,
+        data: bytes = b"",
+        *,
+        gas_limit: int = 500_000,
+        nonce_ahead: int = 0,
+        value_wei: int = 0,
+    ) -> Transaction:
+        """Sign a transaction at the sender's next nonce, or ``nonce_ahead`` after it."""
+        return sign_transaction(
+            key,
+            chain_id=self.profile.chain_id,
+            nonce=self.nonce_of(key.address) + nonce_ahead,
+            gas_limit=gas_limit,
+            to=to,
+            data=data,
+            value_wei=value_wei,
+        )
+
+    def make(self, *transactions: Transaction, seconds: int = 2) -> Made:
+        """Make the next block of what is admitted of ``transactions``, and accept it.
+
+        The block is executed a second time from its bytes' records, as by another validator.
+        """
+        parent = self.head.header
+        proposer = VALIDATOR_KEYS[parent.height % 4]
+        built = build_block(
+            parent=parent,
+            draft=BlockDraft(
+                timestamp_s=parent.timestamp_s + seconds,
+                coinbase=proposer.address,
+                extra_data=ExtraData(validators=self.genesis.profile.validators),
+            ),
+            candidates=transactions,
+            view=self.view,
+            profile=self.profile,
+            rule=self.rule,
+            ancestor_hash=self.hash_at,
+            is_time_up=lambda: False,
+        )
+        result = self.execute(built.block)
+        assert result.state_root == built.block.header.state_root
+        self.blocks.append(seal(built.block))
+        self.view = result.overlay
+        return Made(block=self.head, result=result, skipped=built.skipped)
+
+    def execute(self, block: Block) -> ExecutionResult:
+        """Execute a child of the head as a validator does, without accepting it."""
+        return execute_block(
+            parent=self.head.header,
+            block=block,
+            view=self.view,
+            profile=self.profile,
+            rule=self.rule,
+            ancestor_hash=self.hash_at,
+        )
+
+    def hash_at(self, height: Height) -> BlockHash | None:
+        """Return hash (b) at ``height``."""
+        return self.blocks[height].hash if 0 <= height < len(self.blocks) else None
+
+    def export(self) -> bytes:
+        """Return every block after genesis as a stream of RLP."""
+        return b"".join(block.encode() for block in self.blocks[1:])
+
+
+def seal(block: Block, keys: Sequence[PrivateKey] = VALIDATOR_KEYS) -> Block:
+    """Return ``block`` with the commit seals of ``keys``."""
+    return block.with_seals(tuple(key.sign(block.header.seal_hash) for key in keys))
+
+
+def reclaim(block: Block, **changes: object) -> Block:
+    """Return ``block`` with other claims in its header: a lying proposer's."""
+    return Block(
+        header=replace(block.header, **changes),  # type: ignore[arg-type]
+        transactions=block.transactions,
+    )
