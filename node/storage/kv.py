@@ -2,6 +2,8 @@
 
 A store is an ordered map of bytes with atomic batches. ``MemoryStore`` passes the same contract
 tests as LevelDB (``storage.leveldb``) and serves replay, simulation and tests.
+
+Spec: STORE-BATCH.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +30,7 @@ class KeyValueStore(Protocol):
     def iterate(
         self, *, start: bytes, stop: bytes, is_reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Yield entries with ``start`` <= key < ``stop`` in order, as of the call."""
+        """Return entries with ``start`` <= key < ``stop`` in order, as of the call."""
         ...
 
     def close(self) -> None:
@@ -60,10 +62,9 @@ class MemoryStore:
     def iterate(
         self, *, start: bytes, stop: bytes, is_reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Yield entries with ``start`` <= key < ``stop`` in order, as of the call."""
+        """Return entries with ``start`` <= key < ``stop`` in order, as of the call."""
         keys = list(self._entries.irange(start, stop, (True, False), reverse=is_reverse))
-        entries = [(key, self._entries[key]) for key in keys]
-        yield from entries
+        return iter([(key, self._entries[key]) for key in keys])
 
     def close(self) -> None:
         """Nothing to release."""

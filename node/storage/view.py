@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from node.primitives.crypto import keccak256
+from node.primitives.header import EMPTY_ROOT
 from node.primitives.types import Address, Hash32
 
 EMPTY_CODE_HASH: Final = keccak256(b"")
@@ -52,6 +53,38 @@ class StateView(Protocol):
 
         Raises:
             InvariantViolation: The state names code it does not hold.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """An account together with the root of its storage."""
+
+    account: Account
+    """What execution sees."""
+    storage_root: Hash32 = EMPTY_ROOT
+    """Root of its storage trie."""
+
+
+class BackedView(StateView, Protocol):
+    """A view with its trie behind it: what ``storage.state.build_overlay`` builds upon."""
+
+    def load_record(self, address: Address) -> AccountRecord | None:
+        """Return the account with its storage root, or None when it does not exist."""
+        ...
+
+    def load_node(self, node_hash: Hash32, owner: bytes, path: str) -> bytes:
+        """Return a trie node by its hash.
+
+        Args:
+            node_hash: Hash the parent names it by.
+            owner: Keccak of the address whose storage it belongs to, or ``schema.STATE_OWNER``.
+            path: Digits from the root of its trie.
+
+        Raises:
+            StatePruned: This node no longer keeps the state.
+            DatabaseCorrupt: The node is missing from a state that should be kept.
         """
         ...
 
