@@ -100,6 +100,8 @@ class Faults:
     """Longest a crashed node stays down."""
     power_loss_count: int = 0
     """How often all nodes lose power at the same instant."""
+    restore_count: int = 0
+    """How many nodes lose their disk and return from an older backup."""
     torn_tail_permille: int = 0
     """Chance that a crash leaves half of an unsynced write on disk."""
     disk_full_permille: int = 0
@@ -141,8 +143,11 @@ def draw_faults(dice: Dice, *, fault_max: int, node_count: int) -> Faults:
     if dice.has_luck(250):
         drawn["slow_execution_ms"] = dice.pick((200, 1_500, 6_000))
         drawn["slow_count"] = dice.between(1, node_count)
-    if dice.has_luck(550):
-        drawn["lies"] = dice.sample(tuple(Lie), dice.between(1, fault_max))
+    restored = dice.between(1, fault_max) if dice.has_luck(150) else 0
+    if restored:
+        drawn["restore_count"] = restored
+    if fault_max > restored and dice.has_luck(600):
+        drawn["lies"] = dice.sample(tuple(Lie), dice.between(1, fault_max - restored))
     return replace(Faults(), **drawn)  # type: ignore[arg-type]
 
 
