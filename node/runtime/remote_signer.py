@@ -104,6 +104,12 @@ class RemoteSigner:
         if self._channel is not None:
             self._channel.close()
 
+    def close_channel(self) -> None:
+        """Hang up; the next question connects anew."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
     def _vote(self, sign_state: SignState, draft: Draft) -> Message:
         signatures = list(self._ask(AskVote(sign_state=sign_state, draft=draft)))
         if len(signatures) != (2 if isinstance(draft, CommitDraft) else 1):
@@ -134,7 +140,7 @@ class RemoteSigner:
                     raise Unavailable(f"{self._path}: the signer hung up")
                 error, values = decode_answer(frame)
             except (Unavailable, InvalidInput):
-                self._hang_up()
+                self.close_channel()
                 raise
         if error.startswith(VoteRefused.code):
             raise VoteRefused(f"the signer refused: {error}")
@@ -157,8 +163,3 @@ class RemoteSigner:
                 ) from error
             self._channel = channel
         return self._channel
-
-    def _hang_up(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
