@@ -49,10 +49,15 @@ def upon_message_received(state: State, event: MessageReceived) -> Transition:
 def handle_current(state: State, message: Message, *, source: Address, now_ms: int) -> Transition:
     """Hand a message of the current height to its rule, or keep it for its round.
 
+    The author is looked up again: a message kept from an earlier height was let in by the set of
+    that height, and its author may have been voted out since.
+
     Spec: QBFT-GATE.
     """
     if state.step in (Step.IDLE, Step.DECIDED):
         return Transition(state=state, effects=())
+    if message.signed.author not in state.validators:
+        return reject(state, RejectReason.NOT_A_VALIDATOR, message, source)
     at = message.signed.payload.round
     if at < state.round:
         return reject(state, RejectReason.OLD_ROUND, message, source)

@@ -152,7 +152,8 @@ class Cluster:
             raise Broken("crash", f"{error.code}: {error}") from error
         except BUGS as error:
             raise Broken("crash", f"{type(error).__name__}: {error}") from error
-        self.checkers.on_step(replica.state)
+        if self.replicas[index] is replica:
+            self.checkers.on_step(replica.state)
 
     def agitate(self, index: int) -> None:
         """Let a liar speak up."""
