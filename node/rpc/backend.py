@@ -11,13 +11,14 @@ A height that does not exist is ``None`` or an empty answer; a height whose stat
 Spec: RPC-BACKEND.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from node.execution.calls import CallOutcome, CallRequest
+from node.execution.tracing import Trace, TraceOptions
 from node.pool.pool import Pool
 from node.primitives.errors import Unavailable
-from node.primitives.transaction import AccessListEntry
 from node.primitives.types import Address, Hash32, Height, TransactionHash
 from node.rpc.records import BlockRecord, HeaderRecord, ReceiptRecord
 from node.storage.view import Account
@@ -42,144 +43,6 @@ class SyncProgress:
     """Its head."""
     highest: Height
     """The highest head its peers told of."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRequest:
-    """A message to run without a signature; what ``eth_call`` takes."""
-
-    sender: Address
-    """Caller; the zero address when none was given."""
-    to: Address | None
-    """Callee, or None to run init code."""
-    gas_limit: int
-    """Gas allowed, already capped."""
-    value_wei: int = 0
-    """Wei moved."""
-    data: bytes = b""
-    """Call data or init code."""
-    max_fee_wei: int = 0
-    """Zero runs with a base fee of zero."""
-    max_priority_fee_wei: int = 0
-    """Tip per gas."""
-    nonce: int | None = None
-    """Sender's nonce; None takes the account's."""
-    access_list: tuple[AccessListEntry, ...] = ()
-    """Addresses and slots declared warm."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOutcome:
-    """What a call did."""
-
-    is_success: bool
-    """False when it reverted or failed."""
-    is_revert: bool = False
-    """It failed by REVERT; ``output`` is the reason."""
-    output: bytes = b""
-    """Returned bytes, deployed code, or the reason of a revert."""
-    gas_used: int = 0
-    """Gas used, intrinsic gas included, refund subtracted."""
-    gas_refunded: int = 0
-    """The refund that was subtracted."""
-    error: str = ""
-    """Why it failed, for people; empty on success."""
-    accessed: tuple[AccessListEntry, ...] = ()
-    """Addresses and slots it touched, ascending; only when asked for."""
-
-
-class CallRefused(Unavailable):
-    """A call that could not begin (balance, intrinsic gas, nonce); the message says why."""
-
-    code = "rpc.call_refused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StructLog:
-    """One step of the EVM."""
-
-    pc: int
-    """Program counter."""
-    op: str
-    """Mnemonic."""
-    gas: int
-    """Gas left before the step."""
-    gas_cost: int
-    """Gas the step takes, of a call the gas handed over included."""
-    depth: int
-    """1 for the outermost frame."""
-    stack: tuple[int, ...] | None
-    """Bottom first; None when not asked for."""
-    memory: bytes | None
-    """Whole memory before the step; None when not asked for."""
-    storage: tuple[tuple[int, int], ...] | None
-    """Slots of the frame's account read or written so far, ascending; None when not asked for."""
-    return_data: bytes | None
-    """Return buffer; None when not asked for."""
-    error: str = ""
-    """Why the step failed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFrame:
-    """One frame of the call tree."""
-
-    kind: str
-    """CALL, STATICCALL, DELEGATECALL, CALLCODE, CREATE or CREATE2."""
-    sender: Address
-    """Caller."""
-    to: Address | None
-    """Callee or created account."""
-    value_wei: int
-    """Wei moved."""
-    gas_limit: int
-    """Gas given."""
-    gas_used: int
-    """Gas taken."""
-    data: bytes
-    """Input."""
-    output: bytes
-    """Output or reason of a revert."""
-    error: str = ""
-    """Why it failed."""
-    calls: tuple["CallFrame", ...] = ()
-    """Inner frames in order."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraceOptions:
-    """What a trace should hold."""
-
-    has_stack: bool = True
-    """With the stack of each step."""
-    has_memory: bool = False
-    """With the memory of each step."""
-    has_storage: bool = True
-    """With the storage each step of SLOAD and SSTORE leaves."""
-    has_return_data: bool = False
-    """With the return buffer."""
-    has_steps: bool = True
-    """False collects call frames only."""
-    step_count_max: int = 100_000
-    """Steps kept; the trace stops beyond and says so."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """How one transaction or call ran."""
-
-    gas_used: int
-    """Gas of the transaction."""
-    is_success: bool
-    """False when it reverted or failed."""
-    output: bytes
-    """Returned bytes."""
-    steps: tuple[StructLog, ...]
-    """Empty when only frames were asked for."""
-    frame: CallFrame
-    """The call tree."""
-    is_cut: bool = False
-    """Steps beyond the bound were dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,14 +119,22 @@ class LedgerBackend(Protocol):
         ...
 
     def find_log_heights(
-        self, *, start: Height, stop: Height, bloom_groups: Sequence[Sequence[int]]
-    ) -> Sequence[Height]:
-        """Return the heights in [start, stop] whose bloom fits every group, ascending.
+        self,
+        *,
+        start: Height,
+        stop: Height,
+        addresses: Set[bytes],
+        topics: Sequence[Set[Hash32]],
+    ) -> Iterable[Height]:
+        """Return the heights in [start, stop] that may hold wanted logs, ascending.
+
+        Too many are fine (a bloom's false hits), too few are not.
 
         Args:
             start: First height.
             stop: Last height.
-            bloom_groups: Each group holds bloom bit patterns of which one at least must be set.
+            addresses: Contracts, of which one must have logged; empty means any.
+            topics: Choices by position; an empty choice means any.
         """
         ...
 
@@ -299,13 +170,33 @@ class LedgerBackend(Protocol):
         """
         ...
 
-    def run_call(
-        self, request: CallRequest, at: Height, *, is_access_wanted: bool = False
-    ) -> CallOutcome:
+    def run_call(self, request: CallRequest, at: Height) -> CallOutcome:
         """Run a message on the state after a block, in that block's context.
 
         Raises:
             CallRefused: It could not begin.
+            CallTooLong: It ran past the steps or time it may take.
+            StateUnavailable: The state is not kept.
+        """
+        ...
+
+    def estimate_gas(self, request: CallRequest, at: Height) -> int:
+        """Return gas with which a message succeeds.
+
+        Raises:
+            CallFailed: It fails even with all the gas it may have.
+            CallRefused: It could not begin.
+            CallTooLong: It ran past the steps or time it may take.
+            StateUnavailable: The state is not kept.
+        """
+        ...
+
+    def build_access_list(self, request: CallRequest, at: Height) -> CallOutcome:
+        """Run a message with the access list it needs, which the outcome's ``accessed`` names.
+
+        Raises:
+            CallRefused: It could not begin.
+            CallTooLong: It ran past the steps or time it may take.
             StateUnavailable: The state is not kept.
         """
         ...

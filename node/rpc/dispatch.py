@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from node.primitives.errors import InvalidInput, LedgerError, Unavailable
-from node.rpc.backend import CallRefused, Json, StateUnavailable
+from node.rpc.backend import Json, StateUnavailable
 from node.rpc.errors import (
     UNAVAILABLE_NUMBER,
     ExecutionReverted,
@@ -175,7 +175,7 @@ def failure(request_id: RequestId, error: LedgerError) -> Mapping[str, Json]:
     shown: dict[str, Json] = {"code": number_of(error), "message": error.message}
     if isinstance(error, ExecutionReverted):
         shown["data"] = data(error.output)
-    elif not isinstance(error, CallRefused):
+    else:
         details: dict[str, Json] = {"code": error.code}
         if error.rule is not None:
             details["rule"] = error.rule

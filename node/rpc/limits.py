@@ -26,14 +26,18 @@ class RpcLimits:
     """Open WebSockets."""
     request_count_max: int = 256
     """HTTP and WebSocket messages in work at once."""
-    heavy_thread_count: int = 1
+    read_thread_count: int = 2
+    """Threads that read blocks, receipts and proofs."""
+    run_thread_count: int = 1
     """Threads that run calls, traces and log searches."""
-    heavy_queue_max: int = 64
-    """Heavy requests that wait for a thread."""
-    light_timeout_s: float = 5.0
-    """Longest a batch of light methods may take before the rest is refused."""
-    heavy_timeout_s: float = 20.0
-    """Longest a heavy method may take, waiting included."""
+    lane_queue_max: int = 128
+    """Requests of one lane that wait or run."""
+    lane_share_max: int = 32
+    """Of these, requests of one source."""
+    method_timeout_s: float = 20.0
+    """Longest a method may take on a thread, waiting included."""
+    loop_slice_s: float = 0.005
+    """Longest a batch keeps the event loop before others have their turn."""
     read_timeout_s: float = 30.0
     """Longest a client may take to send a request."""
     write_timeout_s: float = 30.0

@@ -17,7 +17,7 @@ from node.rpc.errors import InvalidParams, LimitExceeded, NotFound
 from node.rpc.hex import parse_address, parse_hash
 from node.rpc.limits import RpcLimits
 from node.rpc.params import parse_list, parse_object
-from node.rpc.render import place_logs, render_log
+from node.rpc.render import placed_logs, render_log
 
 TOPIC_POSITIONS_MAX = 4
 
@@ -45,10 +45,17 @@ class LogFilter:
             for wanted, have in zip(self.topics, log.topics, strict=False)
         )
 
-    def bloom_groups(self) -> list[list[int]]:
-        """Return the bloom bits: of every group one at least must be set."""
-        choices = [self.addresses, *self.topics]
-        return [[bloom_bits(value) for value in sorted(group)] for group in choices if group]
+    def may_be_in(self, bloom: bytes) -> bool:
+        """Tell whether a block with this bloom can hold a wanted log.
+
+        Spec: RPC-LOGS.
+        """
+        bits = int.from_bytes(bloom, "big")
+        return all(
+            any(bits & choice == choice for choice in map(bloom_bits, group))
+            for group in (self.addresses, *self.topics)
+            if group
+        )
 
 
 def parse_filter(value: Json, limits: RpcLimits) -> LogFilter:
@@ -100,7 +107,9 @@ def collect_logs(
         LimitExceeded: More than may be returned.
     """
     found: list[Json] = []
-    heights = ledger.find_log_heights(start=start, stop=stop, bloom_groups=wanted.bloom_groups())
+    heights = ledger.find_log_heights(
+        start=start, stop=stop, addresses=wanted.addresses, topics=wanted.topics
+    )
     for height in heights:
         found.extend(block_logs(ledger, height, wanted))
         if len(found) > limits.log_count_max:
@@ -116,13 +125,9 @@ def block_logs(ledger: LedgerBackend, at: Height, wanted: LogFilter) -> Iterator
     block = ledger.load_block(at)
     if block is None:
         return
-    seen = 0
-    receipts = ledger.load_receipts(at)
-    for index, (tx, receipt) in enumerate(zip(block.transactions, receipts, strict=True)):
-        for log, place in place_logs(block.header, tx.hash, index, receipt.logs, seen):
-            if wanted.fits(log):
-                yield render_log(log, place)
-        seen += len(receipt.logs)
+    for log, place in placed_logs(block, ledger.load_receipts(at)):
+        if wanted.fits(log):
+            yield render_log(log, place)
 
 
 def parse_range(ledger: LedgerBackend, value: Json, limits: RpcLimits) -> tuple[Height, Height]:

@@ -1,45 +1,23 @@
-"""The object ``eth_call`` and its relatives take, and what they conclude from running it.
-
-Gas estimates search for the least gas that succeeds; access lists are run until they no longer
-grow. Both only use the backend's ``run_call``.
+"""The object ``eth_call`` and its relatives take, and the error a failed call becomes.
 
 Spec: RPC-CALL.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Final
 
+from node.execution.calls import CallOutcome, CallRequest
 from node.primitives.transaction import ACCESS_LIST_KEYS_MAX, AccessListEntry
-from node.primitives.types import ZERO_ADDRESS, Address, Hash32, Height
-from node.rpc.backend import CallOutcome, CallRefused, CallRequest, Json, LedgerBackend
+from node.primitives.types import ZERO_ADDRESS, Address, Hash32
+from node.rpc.backend import Json, LedgerBackend
 from node.rpc.errors import ExecutionFailed, ExecutionReverted, InvalidParams, NotSupported
 from node.rpc.hex import parse_address, parse_data, parse_hash, parse_quantity
 from node.rpc.limits import RpcLimits
 from node.rpc.params import parse_list, parse_object
-from node.rpc.records import created_address
 from node.rpc.render import revert_reason
-
-GAS_TRANSFER: Final = 21_000
-GAS_STIPEND: Final = 2_300
-ESTIMATE_TOLERANCE_PERMILLE: Final = 15
-"""An estimate may be this much above the least gas, as geth has it; it saves half the runs."""
-
-ACCESS_ROUNDS_MAX: Final = 8
-"""Runs until an access list must be stable."""
-
-PRECOMPILES: Final = frozenset(bytes(19) + bytes((last,)) for last in range(1, 0x12))
-
-KNOWN_FIELDS: Final = frozenset(
-    (
-        "from", "to", "gas", "gasPrice", "maxFeePerGas", "maxPriorityFeePerGas", "value", "nonce",
-        "data", "input", "accessList", "chainId", "type",
-    )
-)  # fmt: skip
 
 
 def parse_request(value: Json, ledger: LedgerBackend, limits: RpcLimits) -> CallRequest:
-    """Read a call object; unknown fields are refused rather than ignored.
+    """Read a call object; unknown fields mean nothing, as in geth.
 
     Raises:
         InvalidParams: A field is of the wrong form, or two contradict each other.
@@ -51,9 +29,6 @@ def parse_request(value: Json, ledger: LedgerBackend, limits: RpcLimits) -> Call
     for name in ("authorizationList", "blobVersionedHashes", "maxFeePerBlobGas", "blobs"):
         if name in fields:
             raise NotSupported(f"{name}: this ledger has no blob or set-code transactions")
-    unknown = sorted(set(fields) - KNOWN_FIELDS)
-    if unknown:
-        raise InvalidParams(f"unknown field {unknown[0][:64]!r}")
     if "chainId" in fields and parse_quantity(fields["chainId"]) != ledger.chain_id:
         raise InvalidParams(f"chainId does not match node's (want={ledger.chain_id})")
     cap = min(limits.call_gas_max, ledger.block_gas_limit)
@@ -88,86 +63,6 @@ def check_succeeded(outcome: CallOutcome) -> None:
         message = "execution reverted" if reason is None else f"execution reverted: {reason}"
         raise ExecutionReverted(message, outcome.output)
     raise ExecutionFailed(outcome.error or "execution failed")
-
-
-def estimate_gas(ledger: LedgerBackend, request: CallRequest, at: Height) -> int:
-    """Return gas with which a call succeeds, at most 1.5 % above the least.
-
-    Raises:
-        ExecutionReverted: It reverts with all the gas it may have.
-        ExecutionFailed: It fails otherwise.
-        CallRefused: It could not begin.
-
-    Spec: RPC-CALL.
-    """
-    if _is_transfer(ledger, request, at) and _run(ledger, request, at, GAS_TRANSFER):
-        return GAS_TRANSFER
-    full = ledger.run_call(request, at)
-    if not full.is_success and not full.is_revert:
-        reason = full.error or "execution failed"
-        raise ExecutionFailed(f"gas required exceeds allowance ({request.gas_limit}): {reason}")
-    check_succeeded(full)
-    low, high = full.gas_used - 1, request.gas_limit
-    guess = (full.gas_used + full.gas_refunded + GAS_STIPEND) * 64 // 63
-    while (high - low) * 1_000 > high * ESTIMATE_TOLERANCE_PERMILLE and high - low > 1:
-        middle = guess if low < guess < high else min((low + high) // 2, 2 * low)
-        guess = 0
-        if _run(ledger, request, at, middle):
-            high = middle
-        else:
-            low = middle
-    return high
-
-
-def build_access_list(
-    ledger: LedgerBackend, request: CallRequest, at: Height
-) -> tuple[tuple[AccessListEntry, ...], CallOutcome]:
-    """Return what a call touches beyond what is warm anyway, and how it runs with that list.
-
-    Raises:
-        CallRefused: It could not begin.
-
-    Spec: RPC-CALL.
-    """
-    warm = _warm_anyway(ledger, request, at)
-    entries = request.access_list
-    for _ in range(ACCESS_ROUNDS_MAX):
-        outcome = ledger.run_call(replace(request, access_list=entries), at, is_access_wanted=True)
-        found = tuple(
-            entry
-            for entry in outcome.accessed
-            if entry.storage_keys or bytes(entry.address) not in warm
-        )
-        if found == entries:
-            return entries, outcome
-        entries = found
-    return entries, ledger.run_call(replace(request, access_list=entries), at)
-
-
-def _is_transfer(ledger: LedgerBackend, request: CallRequest, at: Height) -> bool:
-    if request.data or request.to is None or request.gas_limit < GAS_TRANSFER:
-        return False
-    return not ledger.load_code(at, request.to)
-
-
-def _run(ledger: LedgerBackend, request: CallRequest, at: Height, gas_limit: int) -> bool:
-    """Tell whether a call succeeds with so much gas; too little to begin is a failure."""
-    try:
-        return ledger.run_call(replace(request, gas_limit=gas_limit), at).is_success
-    except CallRefused:
-        return False
-
-
-def _warm_anyway(ledger: LedgerBackend, request: CallRequest, at: Height) -> frozenset[bytes]:
-    header = ledger.load_header(at)
-    to = request.to
-    if to is None:
-        nonce = request.nonce
-        if nonce is None:
-            nonce = ledger.load_account(at, request.sender).nonce
-        to = created_address(request.sender, nonce)
-    coinbase = header.coinbase if header is not None else ZERO_ADDRESS
-    return PRECOMPILES | {bytes(request.sender), bytes(to), bytes(coinbase)}
 
 
 def _parse_fees(fields: Mapping[str, Json]) -> tuple[int, int]:

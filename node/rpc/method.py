@@ -5,6 +5,7 @@ Spec: RPC-METHODS, RPC-OVERLOAD.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 from node.rpc.backend import Backends, Json
@@ -35,7 +36,15 @@ class Context:
         return self.backends.clock_s()
 
 
-Handler: TypeAlias = Callable[[Context, Params], Json]
+class Lane(StrEnum):
+    """Where a method runs, by how long it may take."""
+
+    LOOP = "loop"
+    """At once: well under a millisecond."""
+    READ = "read"
+    """On the threads that read blocks and proofs: milliseconds."""
+    RUN = "run"
+    """On the thread for calls, traces and searches: as long as its bounds allow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +55,8 @@ class Method:
     """Answers a request."""
     cost: int = 1
     """Units of a source's rate it spends."""
-    is_heavy: bool = False
-    """It may take long: it runs on a bounded thread, never beside consensus."""
+    lane: Lane = Lane.LOOP
+    """Where it runs."""
 
 
 MethodTable: TypeAlias = Mapping[str, Method]

@@ -5,11 +5,11 @@ published test chain) fills the optional fields as well, so that one renderer se
 here decides anything.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
-from node.primitives import rlp
 from node.primitives.block import Block
-from node.primitives.crypto import keccak256
 from node.primitives.header import Header
 from node.primitives.receipt import Log, Receipt
 from node.primitives.transaction import AccessListEntry, Transaction, TransactionType
@@ -86,9 +86,9 @@ class Authorization:
     """Signature."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TransactionRecord:
-    """A transaction as RPC shows it."""
+    """A transaction as RPC shows it; its sender is recovered only when asked for."""
 
     hash: TransactionHash
     """Keccak of ``raw``."""
@@ -96,8 +96,8 @@ class TransactionRecord:
     """Canonical bytes."""
     type: int
     """EIP-2718 type."""
-    sender: Address
-    """Recovered from the signature."""
+    recover_sender: Callable[[], Address]
+    """Recovers the sender from the signature."""
     chain_id: int | None
     """None in an unprotected legacy transaction."""
     nonce: int
@@ -128,6 +128,11 @@ class TransactionRecord:
     """Blob transactions only."""
     authorizations: tuple[Authorization, ...] | None = None
     """Set-code transactions only; never on our chain."""
+
+    @cached_property
+    def sender(self) -> Address:
+        """Return who signed."""
+        return self.recover_sender()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +204,7 @@ def transaction_record(transaction: Transaction) -> TransactionRecord:
         hash=transaction.hash,
         raw=transaction.raw,
         type=int(transaction.type),
-        sender=transaction.sender,
+        recover_sender=lambda: transaction.sender,
         chain_id=transaction.chain_id,
         nonce=transaction.nonce,
         max_fee_wei=transaction.max_fee_wei,
@@ -235,8 +240,3 @@ def receipt_record(receipt: Receipt) -> ReceiptRecord:
         bloom=receipt.bloom,
         logs=receipt.logs,
     )
-
-
-def created_address(sender: Address, nonce: int) -> Address:
-    """Return where a creating transaction puts its contract."""
-    return Address(keccak256(rlp.encode([sender, rlp.encode_uint(nonce)]))[12:])

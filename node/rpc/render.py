@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from node.execution.evm import compute_contract_address
+from node.execution.tracing import CallFrame, StructLog, Trace
 from node.primitives.receipt import Log
 from node.primitives.transaction import AccessListEntry
 from node.primitives.types import BlockHash, Height, TransactionHash
-from node.rpc.backend import AccountProof, CallFrame, Json, StructLog, Trace
+from node.rpc.backend import AccountProof, Json
 from node.rpc.hex import data, quantity, word
 from node.rpc.records import (
     Authorization,
@@ -20,7 +22,6 @@ from node.rpc.records import (
     HeaderRecord,
     ReceiptRecord,
     TransactionRecord,
-    created_address,
 )
 
 BLOB_GAS: Final = 131_072
@@ -183,40 +184,55 @@ def render_receipts(
 
     Spec: RPC-RENDER.
     """
-    header = block.header
-    gas_before = 0
     logs_before = 0
-    for index, (tx, receipt) in enumerate(zip(block.transactions, receipts, strict=True)):
-        shown: dict[str, Json] = {
-            "blockHash": data(header.hash),
-            "blockNumber": quantity(header.height),
-            "contractAddress": (
-                data(created_address(tx.sender, tx.nonce)) if tx.to is None else None
-            ),
-            "cumulativeGasUsed": quantity(receipt.cumulative_gas_used),
-            "effectiveGasPrice": quantity(effective_price(tx, header)),
-            "from": data(tx.sender),
-            "gasUsed": quantity(receipt.cumulative_gas_used - gas_before),
-            "logs": [
-                render_log(log, place)
-                for log, place in place_logs(header, tx.hash, index, receipt.logs, logs_before)
-            ],
-            "logsBloom": data(receipt.bloom),
-            "to": data(tx.to) if tx.to is not None else None,
-            "transactionHash": data(tx.hash),
-            "transactionIndex": quantity(index),
-            "type": quantity(receipt.type),
-        }
-        if receipt.state_root is not None:
-            shown["root"] = data(receipt.state_root)
-        if receipt.is_success is not None:
-            shown["status"] = "0x1" if receipt.is_success else "0x0"
-        if tx.max_fee_per_blob_gas_wei is not None:
-            shown["blobGasUsed"] = quantity(BLOB_GAS * len(tx.blob_versioned_hashes))
-            shown["blobGasPrice"] = quantity(receipt.blob_gas_price_wei or 0)
-        yield shown
-        gas_before = receipt.cumulative_gas_used
+    for index, receipt in enumerate(receipts):
+        yield _render_receipt(block, receipts, index, logs_before)
         logs_before += len(receipt.logs)
+
+
+def render_receipt(
+    block: BlockRecord, receipts: Sequence[ReceiptRecord], index: int
+) -> dict[str, Json]:
+    """Render one receipt of a block.
+
+    Spec: RPC-RENDER.
+    """
+    logs_before = sum(len(receipt.logs) for receipt in receipts[:index])
+    return _render_receipt(block, receipts, index, logs_before)
+
+
+def _render_receipt(
+    block: BlockRecord, receipts: Sequence[ReceiptRecord], index: int, logs_before: int
+) -> dict[str, Json]:
+    header, tx, receipt = block.header, block.transactions[index], receipts[index]
+    gas_before = receipts[index - 1].cumulative_gas_used if index else 0
+    created = compute_contract_address(tx.sender, tx.nonce) if tx.to is None else None
+    shown: dict[str, Json] = {
+        "blockHash": data(header.hash),
+        "blockNumber": quantity(header.height),
+        "contractAddress": data(created) if created is not None else None,
+        "cumulativeGasUsed": quantity(receipt.cumulative_gas_used),
+        "effectiveGasPrice": quantity(effective_price(tx, header)),
+        "from": data(tx.sender),
+        "gasUsed": quantity(receipt.cumulative_gas_used - gas_before),
+        "logs": [
+            render_log(log, place)
+            for log, place in place_logs(header, tx.hash, index, receipt.logs, logs_before)
+        ],
+        "logsBloom": data(receipt.bloom),
+        "to": data(tx.to) if tx.to is not None else None,
+        "transactionHash": data(tx.hash),
+        "transactionIndex": quantity(index),
+        "type": quantity(receipt.type),
+    }
+    if receipt.state_root is not None:
+        shown["root"] = data(receipt.state_root)
+    if receipt.is_success is not None:
+        shown["status"] = "0x1" if receipt.is_success else "0x0"
+    if tx.max_fee_per_blob_gas_wei is not None:
+        shown["blobGasUsed"] = quantity(BLOB_GAS * len(tx.blob_versioned_hashes))
+        shown["blobGasPrice"] = quantity(receipt.blob_gas_price_wei or 0)
+    return shown
 
 
 def place_logs(
@@ -239,6 +255,16 @@ def place_logs(
                 log_index=first_index + offset,
             ),
         )
+
+
+def placed_logs(
+    block: BlockRecord, receipts: Sequence[ReceiptRecord]
+) -> Iterator[tuple[Log, LogPlace]]:
+    """Yield all logs of a block with where they stand."""
+    seen = 0
+    for index, (tx, receipt) in enumerate(zip(block.transactions, receipts, strict=True)):
+        yield from place_logs(block.header, tx.hash, index, receipt.logs, seen)
+        seen += len(receipt.logs)
 
 
 def render_log(log: Log, place: LogPlace) -> dict[str, Json]:

@@ -8,15 +8,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from node.primitives.receipt import Log
 from node.primitives.types import Height
 from node.rpc.backend import Json, LedgerBackend
 from node.rpc.errors import InvalidParams, LimitExceeded
 from node.rpc.hex import data
 from node.rpc.limits import RpcLimits
-from node.rpc.logs import LogFilter, block_logs, parse_filter
+from node.rpc.logs import LogFilter, parse_filter
 from node.rpc.params import Params, parse_bool, parse_text
 from node.rpc.records import TransactionRecord
-from node.rpc.render import render_header, render_transaction
+from node.rpc.render import (
+    LogPlace,
+    placed_logs,
+    render_header,
+    render_log,
+    render_transaction,
+)
 
 
 class Topic(StrEnum):
@@ -43,6 +50,30 @@ class Subscription:
     """Which logs."""
     is_full: bool = False
     """Whole transactions instead of hashes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadEvent:
+    """A new head, read once for all connections."""
+
+    header: Json
+    """The header, rendered."""
+    bloom: bytes
+    """Its bloom."""
+    logs: tuple[tuple[Log, LogPlace], ...]
+    """All logs of the block."""
+
+
+def build_head_event(ledger: LedgerBackend, at: Height) -> HeadEvent | None:
+    """Read a new head, or return None when there is no such block."""
+    block = ledger.load_block(at)
+    if block is None:
+        return None
+    return HeadEvent(
+        header=render_header(block.header),
+        bloom=block.header.bloom,
+        logs=tuple(placed_logs(block, ledger.load_receipts(at))),
+    )
 
 
 class Subscriptions:
@@ -80,20 +111,23 @@ class Subscriptions:
         """End a subscription and tell whether there was one."""
         return self._held.pop(name, None) is not None
 
-    def upon_head(self, ledger: LedgerBackend, at: Height) -> Iterator[Json]:
+    def upon_head(self, event: HeadEvent) -> Iterator[Json]:
         """Yield the notifications of a new block.
 
         Spec: RPC-SUBSCRIBE.
         """
-        header = ledger.load_header(at)
-        if header is None:
-            return
-        for name, held in list(self._held.items()):
+        for name, held in self._held.items():
             if held.topic is Topic.NEW_HEADS:
-                yield notification(name, render_header(header))
-            elif held.topic is Topic.LOGS and _may_hold(header.bloom, held.wanted):
-                for log in block_logs(ledger, at, held.wanted):
-                    yield notification(name, log)
+                yield notification(name, event.header)
+            elif held.topic is Topic.LOGS and held.wanted.may_be_in(event.bloom):
+                for log, place in event.logs:
+                    if held.wanted.fits(log):
+                        yield notification(name, render_log(log, place))
+
+    @property
+    def wants_pending(self) -> bool:
+        """Tell whether waiting transactions are followed."""
+        return any(held.topic is Topic.PENDING for held in self._held.values())
 
     def upon_pending(self, transaction: TransactionRecord) -> Iterator[Json]:
         """Yield the notifications of a transaction that came to wait.
@@ -129,8 +163,3 @@ def notification(name: str, result: Json) -> Json:
         "method": "eth_subscription",
         "params": {"subscription": name, "result": result},
     }
-
-
-def _may_hold(bloom: bytes, wanted: LogFilter) -> bool:
-    bits = int.from_bytes(bloom, "big")
-    return all(any(bits & choice == choice for choice in group) for group in wanted.bloom_groups())

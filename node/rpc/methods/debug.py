@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from node.execution.tracing import Trace, TraceOptions
 from node.primitives.types import Height
-from node.rpc.backend import Json, LedgerBackend, Trace, TraceOptions
+from node.rpc.backend import Json, LedgerBackend
 from node.rpc.blocks import find_height, state_height
 from node.rpc.errors import InvalidParams, LimitExceeded, NotFound, NotSupported, RpcError
 from node.rpc.hex import data
 from node.rpc.messages import parse_request
-from node.rpc.method import Context, Method, MethodTable
+from node.rpc.method import Context, Lane, Method, MethodTable
 from node.rpc.methods.eth import get_raw_transaction_by_hash
 from node.rpc.params import Params, parse_bool, parse_object
 from node.rpc.records import BlockRecord
@@ -161,12 +162,12 @@ def _flag(fields: Mapping[str, Json], name: str) -> bool:
 
 
 METHODS: Final[MethodTable] = {
-    "debug_traceTransaction": Method(run=trace_transaction, cost=2_000, is_heavy=True),
-    "debug_traceBlockByNumber": Method(run=trace_block, cost=4_000, is_heavy=True),
-    "debug_traceBlockByHash": Method(run=trace_block, cost=4_000, is_heavy=True),
-    "debug_traceCall": Method(run=trace_call, cost=2_000, is_heavy=True),
+    "debug_traceTransaction": Method(run=trace_transaction, cost=2_000, lane=Lane.RUN),
+    "debug_traceBlockByNumber": Method(run=trace_block, cost=4_000, lane=Lane.RUN),
+    "debug_traceBlockByHash": Method(run=trace_block, cost=4_000, lane=Lane.RUN),
+    "debug_traceCall": Method(run=trace_call, cost=2_000, lane=Lane.RUN),
     "debug_getRawHeader": Method(run=get_raw_header, cost=4),
-    "debug_getRawBlock": Method(run=get_raw_block, cost=10),
-    "debug_getRawReceipts": Method(run=get_raw_receipts, cost=10),
+    "debug_getRawBlock": Method(run=get_raw_block, cost=10, lane=Lane.READ),
+    "debug_getRawReceipts": Method(run=get_raw_receipts, cost=10, lane=Lane.READ),
     "debug_getRawTransaction": Method(run=get_raw_transaction_by_hash, cost=4),
 }

@@ -6,20 +6,22 @@ Spec: RPC-METHODS, RPC-BLOCK, RPC-PROOF.
 from collections.abc import Sequence
 from typing import Final
 
+from node.execution.calls import CallFailed
 from node.primitives.types import Height
 from node.rpc.backend import Json
 from node.rpc.blocks import find_height, state_height
-from node.rpc.errors import InvalidParams, LimitExceeded, NotSupported
+from node.rpc.errors import ExecutionFailed, InvalidParams, LimitExceeded, NotSupported
 from node.rpc.hex import data, parse_address, parse_quantity, parse_slot, quantity, word
 from node.rpc.logs import search_logs
-from node.rpc.messages import build_access_list, check_succeeded, estimate_gas, parse_request
-from node.rpc.method import Context, Method, MethodTable
+from node.rpc.messages import check_succeeded, parse_request
+from node.rpc.method import Context, Lane, Method, MethodTable
 from node.rpc.params import Params, parse_bool, parse_list, parse_object
 from node.rpc.records import BlockRecord, transaction_record
 from node.rpc.render import (
     render_access_list,
     render_block,
     render_proof,
+    render_receipt,
     render_receipts,
     render_transaction,
 )
@@ -171,7 +173,7 @@ def get_transaction_receipt(context: Context, params: Params) -> Json:
     height, index = place
     block = ledger.load_block(height)
     assert block is not None
-    return list(render_receipts(block, ledger.load_receipts(height)))[index]
+    return render_receipt(block, ledger.load_receipts(height), index)
 
 
 def get_balance(context: Context, params: Params) -> Json:
@@ -270,7 +272,16 @@ def estimate(context: Context, params: Params) -> Json:
     _refuse_overrides(params, 2)
     ledger = context.backends.ledger
     request = params.read(0, lambda value: parse_request(value, ledger, context.limits))
-    return quantity(estimate_gas(ledger, request, state_height(ledger, params, 1)))
+    at = state_height(ledger, params, 1)
+    try:
+        return quantity(ledger.estimate_gas(request, at))
+    except CallFailed as error:
+        if not error.outcome.is_revert:
+            raise ExecutionFailed(
+                f"gas required exceeds allowance ({request.gas_limit}): {error.outcome.error}"
+            ) from error
+        check_succeeded(error.outcome)
+        raise
 
 
 def create_access_list(context: Context, params: Params) -> Json:
@@ -281,9 +292,9 @@ def create_access_list(context: Context, params: Params) -> Json:
     _refuse_overrides(params, 2)
     ledger = context.backends.ledger
     request = params.read(0, lambda value: parse_request(value, ledger, context.limits))
-    entries, outcome = build_access_list(ledger, request, state_height(ledger, params, 1))
+    outcome = ledger.build_access_list(request, state_height(ledger, params, 1))
     shown: dict[str, Json] = {
-        "accessList": render_access_list(entries),
+        "accessList": render_access_list(outcome.accessed),
         "gasUsed": quantity(outcome.gas_used),
     }
     if not outcome.is_success:
@@ -418,8 +429,8 @@ METHODS: Final[MethodTable] = {
     "eth_syncing": Method(run=syncing),
     "eth_accounts": Method(run=accounts),
     "eth_coinbase": Method(run=coinbase),
-    "eth_getBlockByNumber": Method(run=get_block_by_number, cost=4),
-    "eth_getBlockByHash": Method(run=get_block_by_hash, cost=4),
+    "eth_getBlockByNumber": Method(run=get_block_by_number, cost=4, lane=Lane.READ),
+    "eth_getBlockByHash": Method(run=get_block_by_hash, cost=4, lane=Lane.READ),
     "eth_getHeaderByNumber": Method(run=get_header_by_number, cost=4),
     "eth_getHeaderByHash": Method(run=get_header_by_number, cost=4),
     "eth_getBlockTransactionCountByNumber": Method(run=get_block_transaction_count, cost=4),
@@ -428,26 +439,26 @@ METHODS: Final[MethodTable] = {
     "eth_getUncleCountByBlockHash": Method(run=get_uncle_count, cost=4),
     "eth_getUncleByBlockNumberAndIndex": Method(run=get_uncle, cost=4),
     "eth_getUncleByBlockHashAndIndex": Method(run=get_uncle, cost=4),
-    "eth_getBlockReceipts": Method(run=get_block_receipts, cost=20, is_heavy=True),
+    "eth_getBlockReceipts": Method(run=get_block_receipts, cost=20, lane=Lane.READ),
     "eth_getTransactionByBlockNumberAndIndex": Method(run=get_transaction_by_index, cost=4),
     "eth_getTransactionByBlockHashAndIndex": Method(run=get_transaction_by_index, cost=4),
     "eth_getTransactionByHash": Method(run=get_transaction_by_hash, cost=4),
     "eth_getRawTransactionByHash": Method(run=get_raw_transaction_by_hash, cost=4),
-    "eth_getTransactionReceipt": Method(run=get_transaction_receipt, cost=4),
+    "eth_getTransactionReceipt": Method(run=get_transaction_receipt, cost=4, lane=Lane.READ),
     "eth_getBalance": Method(run=get_balance, cost=2),
     "eth_getCode": Method(run=get_code, cost=2),
     "eth_getTransactionCount": Method(run=get_transaction_count, cost=2),
     "eth_getStorageAt": Method(run=get_storage_at, cost=2),
-    "eth_getStorageValues": Method(run=get_storage_values, cost=10),
-    "eth_getProof": Method(run=get_proof, cost=20, is_heavy=True),
-    "eth_call": Method(run=call, cost=20, is_heavy=True),
-    "eth_estimateGas": Method(run=estimate, cost=100, is_heavy=True),
-    "eth_createAccessList": Method(run=create_access_list, cost=50, is_heavy=True),
-    "eth_getLogs": Method(run=get_logs, cost=100, is_heavy=True),
+    "eth_getStorageValues": Method(run=get_storage_values, cost=10, lane=Lane.READ),
+    "eth_getProof": Method(run=get_proof, cost=20, lane=Lane.READ),
+    "eth_call": Method(run=call, cost=20, lane=Lane.RUN),
+    "eth_estimateGas": Method(run=estimate, cost=100, lane=Lane.RUN),
+    "eth_createAccessList": Method(run=create_access_list, cost=50, lane=Lane.RUN),
+    "eth_getLogs": Method(run=get_logs, cost=100, lane=Lane.RUN),
     "eth_sendRawTransaction": Method(run=send_raw_transaction, cost=2),
     "eth_gasPrice": Method(run=gas_price),
     "eth_baseFee": Method(run=gas_price),
     "eth_maxPriorityFeePerGas": Method(run=max_priority_fee),
-    "eth_feeHistory": Method(run=fee_history, cost=50, is_heavy=True),
+    "eth_feeHistory": Method(run=fee_history, cost=50, lane=Lane.READ),
 }
 """Chain and state methods; filters and subscriptions are in ``filters``."""

@@ -7,11 +7,11 @@ from typing import Final
 
 from node.primitives.types import Height
 from node.rpc.backend import Json
-from node.rpc.blocks import parse_height
+from node.rpc.blocks import HEAD_TAGS, parse_height
 from node.rpc.errors import InvalidParams, NotSupported
 from node.rpc.filters import FilterKind, InstalledFilter
 from node.rpc.logs import collect_logs, parse_filter
-from node.rpc.method import Context, Method, MethodTable
+from node.rpc.method import Context, Lane, Method, MethodTable
 from node.rpc.params import Params, parse_object, parse_text
 from node.rpc.subscriptions import Subscriptions
 
@@ -30,9 +30,7 @@ def new_filter(context: Context, params: Params) -> Json:
     head = ledger.head().height
     given_start, given_stop = fields.get("fromBlock"), fields.get("toBlock")
     start = Height(head + 1) if given_start is None else parse_height(ledger, given_start)
-    is_open = given_stop is None or (
-        isinstance(given_stop, str) and not given_stop.startswith("0x")
-    )
+    is_open = given_stop is None or given_stop in HEAD_TAGS
     stop = None if is_open else parse_height(ledger, given_stop)
     if stop is not None and start > stop:
         raise InvalidParams("invalid block range params")
@@ -132,8 +130,8 @@ METHODS: Final[MethodTable] = {
     "eth_newFilter": Method(run=new_filter, cost=10),
     "eth_newBlockFilter": Method(run=new_block_filter, cost=10),
     "eth_newPendingTransactionFilter": Method(run=new_pending_transaction_filter, cost=10),
-    "eth_getFilterChanges": Method(run=get_filter_changes, cost=20),
-    "eth_getFilterLogs": Method(run=get_filter_logs, cost=100, is_heavy=True),
+    "eth_getFilterChanges": Method(run=get_filter_changes, cost=20, lane=Lane.READ),
+    "eth_getFilterLogs": Method(run=get_filter_logs, cost=100, lane=Lane.RUN),
     "eth_uninstallFilter": Method(run=uninstall_filter),
     "eth_subscribe": Method(run=subscribe, cost=10),
     "eth_unsubscribe": Method(run=unsubscribe),
