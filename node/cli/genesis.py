@@ -1,6 +1,5 @@
 """`daicho genesis`: build and verify the genesis file of a network."""
 
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,8 @@ from node.genesis.checks import Check, verify_document
 from node.genesis.description import parse_description
 from node.genesis.document import GENESIS_SIZE_MAX, InvalidGenesis, as_hex, as_object, read_document
 from node.genesis.parse import build_header, parse_genesis
+from node.primitives.errors import MalformedMessage
+from node.primitives.json_text import decode_json
 from node.primitives.types import Address
 
 BUILD_EPILOG = """\b
@@ -134,11 +135,11 @@ def _row_of(check: Check) -> dict[str, object]:
 def _read_description(path: Path) -> Mapping[str, object]:
     data = _read_bounded(path)
     try:
-        text = data.decode("utf-8")
-        record = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        if path.suffix == ".json":
+            return as_object(decode_json(data), str(path))
+        return as_object(tomllib.loads(data.decode("utf-8")), str(path))
+    except (MalformedMessage, ValueError) as error:
         raise InvalidGenesis(f"{path}: {error}; correct it") from error
-    return as_object(record, str(path))
 
 
 def _read_bounded(path: Path) -> bytes:

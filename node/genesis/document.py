@@ -7,7 +7,6 @@ software can run the network a file describes is decided in ``checks``.
 Spec: EXEC-GENESIS-FORM.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -15,6 +14,7 @@ from typing import Final, NoReturn
 from node.genesis.profile import GenesisAccount
 from node.primitives.errors import MalformedMessage, Misconfigured
 from node.primitives.header import ExtraData, decode_extra_data
+from node.primitives.json_text import decode_json
 from node.primitives.types import ZERO_ADDRESS, ZERO_HASH, Address, Hash32
 
 GENESIS_SIZE_MAX: Final = 16 * 1024 * 1024
@@ -177,15 +177,15 @@ def _read_json(data: bytes) -> object:
     if len(data) > GENESIS_SIZE_MAX:
         _refuse(f"the file has {len(data)} bytes, at most {GENESIS_SIZE_MAX} are read")
     try:
-        return json.loads(
-            data.decode("utf-8"),
+        return decode_json(
+            data,
             object_pairs_hook=_unique_keys,
             parse_float=_refuse_number,
             parse_constant=_refuse_number,
         )
-    except (ValueError, RecursionError) as error:
+    except MalformedMessage as error:
         raise InvalidGenesis(
-            f"not a JSON file: {error}; compare it with another operator's copy",
+            f"genesis file: {error.message}; compare it with another operator's copy",
             rule="EXEC-GENESIS-FORM",
         ) from error
 
