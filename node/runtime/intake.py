@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from node.execution.admission import Admission
 from node.execution.executor import make_context
 from node.execution.permissions import PermissionRule
 from node.execution.profile import ExecutionProfile
 from node.execution.proposal import Skipped
 from node.execution.transition import BlockTransition
-from node.execution.validity import compute_intrinsic_gas
 from node.pool.admission import HeadContext
 from node.pool.pool import Pool
 from node.pool.refusals import AlreadyKnown, Refused
@@ -195,15 +193,12 @@ class Intake:
         return taken
 
     def _build_context(self, head: PoolHead) -> HeadContext:
-        def rule(view: StateView, transaction: Transaction) -> Admission:
-            return self._rule(view, head.header.timestamp_s, transaction)
-
         return HeadContext(
             view=head.view,
             profile=self._profile,
-            rule=rule,
+            timestamp_s=head.header.timestamp_s,
+            rule=self._rule,
             simulate=partial(simulate, head=head, profile=self._profile),
-            intrinsic_gas=compute_intrinsic_gas,
         )
 
     def _account_nonce(self, address: Address) -> int:

@@ -13,11 +13,13 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from node.consensus.state import Step
+
 _ROUND_BUCKETS: Final = (0, 1, 2, 3, 5, 8, 13)
 _SECOND_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
 _FSYNC_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 
-STEPS: Final = ("waiting", "proposed", "prepared", "committed", "round_change", "syncing")
+STEPS: Final = tuple(step.value for step in Step)
 """Steps of a round, by their number in ``daicho_consensus_step``."""
 
 
