@@ -9,11 +9,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from node.primitives.errors import Misconfigured
+from node.simulation.faults import parse_faults
 from node.simulation.run import Report, run
-from node.simulation.scenario import Scenario
+from node.simulation.scenario import Scenario, draw_scenario
 
 BATCH_SIZE: Final = 8
 """Seeds handed to a worker at once."""
@@ -51,6 +53,33 @@ class Progress:
             f"{self.done}/{self.total} seeds, {self.failed} failed, "
             f"{self.seeds_per_s:.1f} seeds/s, {self.remaining_s:.0f} s left"
         )
+
+
+def make_scenario(seed: int, *, faults: str = "", is_kind: bool = False) -> Scenario:
+    """Return the scenario of a seed, with faults changed as an operator typed them.
+
+    Args:
+        seed: Where all draws come from.
+        faults: ``name=value`` pairs, separated by commas.
+        is_kind: Start from four validators in a world without faults, not from a drawn one.
+
+    Raises:
+        Misconfigured: ``faults`` does not parse.
+    """
+    drawn = Scenario(seed=seed) if is_kind else draw_scenario(seed)
+    return replace(drawn, faults=parse_faults(faults, drawn.faults))
+
+
+def parse_range(text: str) -> range:
+    """Read ``A..B``, both included.
+
+    Raises:
+        Misconfigured: It is none, or empty.
+    """
+    first, _, last = text.partition("..")
+    if not (first.isdigit() and last.isdigit()) or int(first) > int(last):
+        raise Misconfigured(f"seeds {text!r}: write a range such as 0..199")
+    return range(int(first), int(last) + 1)
 
 
 def run_campaign(
@@ -100,3 +129,19 @@ def _run_on(
 
 def _run_batch(scenarios: tuple[Scenario, ...]) -> tuple[Report, ...]:
     return tuple(run(scenario) for scenario in scenarios)
+
+
+def summarise(report: Report) -> str:
+    """Say what came of a run, with everything needed to run it again."""
+    violation = report.violation
+    verdict = f"VIOLATED {violation.invariant}: {violation.detail}" if violation else "holds"
+    return (
+        f"seed {report.seed}: {verdict}\n"
+        f"  {report.validator_count} validators, height {report.height} "
+        f"({report.calm_height} at calm), highest round {report.round_max}, "
+        f"{report.crash_count} crashes, {report.evidence_count} proofs of contradiction, "
+        f"{report.end_ms / 1000:.1f} s of virtual time, {report.step_count} steps\n"
+        f"  faults: {report.faults or 'none'}\n"
+        f"  trace digest: {report.digest}\n"
+        f"  replay: python -m node.simulation --seed {report.seed}"
+    )

@@ -9,13 +9,10 @@ from typing import Final
 
 from node.consensus.parameters import ConsensusParameters
 from node.simulation.dice import Dice
-from node.simulation.faults import Faults, Lie, draw_faults
+from node.simulation.faults import Faults, draw_faults
 
 VALIDATOR_COUNTS: Final = (4, 4, 4, 5, 6, 7)
 """Sizes drawn from; four is what most networks have."""
-
-HONEST_QUORUM_SLACK: Final = 3
-"""A network of this many validators or fewer tolerates no liar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +72,3 @@ def draw_scenario(seed: int) -> Scenario:
     )
     epoch = dice.pick((3, 5, 30_000))
     return replace(scenario, parameters=replace(scenario.parameters, epoch_length=epoch))
-
-
-def has_twin(faults: Faults) -> bool:
-    """Tell whether a liar runs twice."""
-    return Lie.TWIN in faults.lies
