@@ -16,7 +16,8 @@ from typing import Final
 
 from node.primitives import rlp
 from node.primitives.crypto import address_of_public_key, keccak256
-from node.primitives.errors import InvalidInput
+from node.primitives.errors import InvalidInput, MalformedMessage
+from node.primitives.json_text import check_nesting
 from node.primitives.types import Address, BlockHash, Hash32, Signature
 
 MEMBERSHIP_SIZE_MAX: Final = 262_144
@@ -260,8 +261,9 @@ def decode_membership(data: bytes) -> Membership:
     if len(data) > MEMBERSHIP_SIZE_MAX:
         raise _invalid(f"{len(data)} bytes, at most {MEMBERSHIP_SIZE_MAX}")
     try:
+        check_nesting(data)
         parsed = json.loads(data.decode("utf-8"), object_pairs_hook=_unique_pairs)
-    except (ValueError, RecursionError) as error:
+    except (MalformedMessage, ValueError, RecursionError) as error:
         raise _invalid("not UTF-8 JSON") from error
     names = ("version", "genesis_hash", "issued_at_s", "valid_until_s", "governors", "members")
     record = _record(parsed, (*names, "signatures"), "document")

@@ -22,8 +22,9 @@ from node.membership.document import Membership
 from node.membership.signatures import majority_of
 from node.primitives import rlp
 from node.primitives.crypto import InvalidSignature, PrivateKey, keccak256, recover_address
-from node.primitives.errors import InvalidInput
+from node.primitives.errors import InvalidInput, MalformedMessage
 from node.primitives.header import VALIDATOR_COUNT_MAX
+from node.primitives.json_text import check_nesting
 from node.primitives.types import Address, BlockHash, Hash32, Height, Signature
 
 RECOVERY_SIZE_MAX: Final = 65_536
@@ -259,8 +260,9 @@ def decode_recovery(data: bytes) -> Recovery:
     if len(data) > RECOVERY_SIZE_MAX:
         raise _refuse(f"{len(data)} bytes, at most {RECOVERY_SIZE_MAX}", "REC-DOCUMENT")
     try:
+        check_nesting(data)
         record = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+    except (MalformedMessage, ValueError, RecursionError) as error:
         raise _refuse("not UTF-8 JSON", "REC-DOCUMENT") from error
     if not isinstance(record, dict) or set(record) != _KEYS:
         raise _refuse(f"expected exactly the keys {', '.join(sorted(_KEYS))}", "REC-DOCUMENT")

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from node.primitives.errors import InvalidInput, LedgerError, Unavailable
+from node.primitives.errors import InvalidInput, LedgerError, MalformedMessage, Unavailable
+from node.primitives.json_text import check_nesting
 from node.rpc.backend import Json, StateUnavailable
 from node.rpc.errors import (
     UNAVAILABLE_NUMBER,
@@ -87,8 +88,9 @@ def decode_body(body: bytes | str, limits: RpcLimits) -> Batch:
     Spec: RPC-JSON, RPC-BATCH.
     """
     try:
+        check_nesting(body if isinstance(body, bytes) else body.encode(errors="replace"))
         value = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except (MalformedMessage, ValueError, RecursionError) as error:
         raise ParseError("parse error") from error
     if not isinstance(value, list):
         return Batch((decode_entry(value, limits),), is_list=False)
