@@ -181,6 +181,12 @@ class ChainStore:
         raw = self._load(schema.receipts_key(height), "receipts", height)
         return tuple(_receipt_of(item) for item in rlp.decode_list(raw))
 
+    def load_hash(self, height: Height) -> BlockHash | None:
+        """Return the hash of the block at ``height``, or None when it is not stored."""
+        if not self._base <= height <= self._head.height:
+            return None
+        return self.load_header(height).hash
+
     def find_height(self, block_hash: BlockHash) -> Height | None:
         """Return the height of the block with that hash, or None."""
         raw = self._store.get(schema.block_hash_key(block_hash))
@@ -271,7 +277,6 @@ class ChainStore:
         header = self._head if height == self._head.height else self.load_header(height)
         return CommittedView(self._state, height=height, root=header.state_root)
 
-    @property
     def head_view(self) -> CommittedView:
         """Return the state after the last block."""
         return self.view_at(self._head.height)
