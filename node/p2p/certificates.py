@@ -9,9 +9,11 @@ Spec: WIRE-TLS, WIRE-EXPIRY.
 """
 
 import datetime
+import os
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 from cryptography import x509
@@ -92,6 +94,16 @@ class TlsIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """Where a node keeps its TLS key and certificate."""
+
+    certificate: Path
+    """PEM of the certificate."""
+    key: Path
+    """PEM of the key, mode 0600."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PeerCertificate:
     """What a certificate says to a peer."""
 
@@ -141,13 +153,67 @@ def create_tls_identity(
     )
 
 
+def save_tls_identity(files: TlsFiles, tls: TlsIdentity) -> None:
+    """Write key and certificate, replacing what was there; the key is readable by us only.
+
+    Raises:
+        Misconfigured: The files cannot be written.
+    """
+    try:
+        _replace_file(files.key, tls.key_pem, 0o600)
+        _replace_file(files.certificate, tls.certificate_pem, 0o644)
+    except OSError as error:
+        raise Misconfigured(
+            f"{error.filename}: cannot be written ({error.strerror}); "
+            "check p2p.certificate and p2p.certificate_key"
+        ) from error
+
+
+def load_tls_identity(files: TlsFiles, *, identity: NodeIdentity) -> TlsIdentity:
+    """Read key and certificate and check that they are this node's.
+
+    Raises:
+        Misconfigured: A file is missing or unreadable, or they are another node's.
+
+    Spec: WIRE-TLS.
+    """
+    try:
+        tls = TlsIdentity(files.key.read_bytes(), files.certificate.read_bytes())
+    except OSError as error:
+        raise Misconfigured(
+            f"{error.filename}: cannot be read ({error.strerror}); "
+            "check p2p.certificate and p2p.certificate_key"
+        ) from error
+    check_tls_identity(tls, identity=identity)
+    return tls
+
+
+def renew_tls_identity(files: TlsFiles, *, identity: NodeIdentity, now_s: int) -> bool:
+    """Make a new key and certificate when there is none or it runs out soon; tell whether.
+
+    Nothing else changes with it: peers know the node by the key that signed it.
+
+    Raises:
+        Misconfigured: What is there belongs to another node, or cannot be read or replaced.
+        Unavailable: The signer of the node key does not answer.
+
+    Spec: WIRE-EXPIRY.
+    """
+    if files.certificate.exists() or files.key.exists():
+        current = load_tls_identity(files, identity=identity).certificate
+        if current.days_left(now_s) >= RENEW_DAYS:
+            return False
+    save_tls_identity(files, create_tls_identity(identity, now_s=now_s))
+    return True
+
+
 def check_tls_identity(tls: TlsIdentity, *, identity: NodeIdentity) -> None:
     """Refuse a TLS key and certificate that do not belong together or to this node.
 
     Raises:
         Misconfigured: They are unreadable, do not fit, or another node key signed them.
     """
-    remedy = "make a new pair with: daicho key new --tls"
+    remedy = "remove both files and the node makes a new pair"
     try:
         certificate = x509.load_pem_x509_certificate(tls.certificate_pem)
         key = serialization.load_pem_private_key(tls.key_pem, password=None)
@@ -202,6 +268,18 @@ def configure_tls(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.verify_flags |= _NO_CHECK_TIME
+
+
+def _replace_file(path: Path, data: bytes, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
 
 
 def _trust_anchor(public_key: bytes) -> bytes:

@@ -76,6 +76,10 @@ class Status:
     """Lowest height whose block the sender can serve."""
     snapshot_height: Height
     """Height of the newest snapshot the sender can serve; 0 for none."""
+    membership_hash: Hash32
+    """The sender's membership document, which may have been replaced since the handshake."""
+    membership_version: int
+    """Its version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

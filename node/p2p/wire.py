@@ -181,8 +181,14 @@ def _items(frame: Frame) -> rlp.Item:  # noqa: C901, PLR0911, PLR0912  (a case p
         case frames.Goodbye():
             return [frame.reason.encode(), frame.detail.encode()]
         case frames.Status():
-            heights = (frame.oldest_height, frame.snapshot_height)
-            return [uint(frame.height), frame.block_hash, *(uint(each) for each in heights)]
+            return [
+                uint(frame.height),
+                frame.block_hash,
+                uint(frame.oldest_height),
+                uint(frame.snapshot_height),
+                frame.membership_hash,
+                uint(frame.membership_version),
+            ]
         case frames.Ping():
             return [uint(frame.id)]
         case frames.Pong():
@@ -228,6 +234,8 @@ def _read_status(items: Items) -> Frame:
         block_hash=BlockHash(_hash(items[1], "status.block_hash")),
         oldest_height=_height(items[2]),
         snapshot_height=_height(items[3]),
+        membership_hash=_hash(items[4], "status.membership_hash"),
+        membership_version=rlp.as_uint(items[5], 8, "status.membership_version"),
     )
 
 
@@ -350,7 +358,7 @@ _FORMS: Final[dict[FrameKind, _Form]] = {
             )
         ),
     ),
-    FrameKind.STATUS: _Form(record=frames.Status, size_max=128, length=4, read=_read_status),
+    FrameKind.STATUS: _Form(record=frames.Status, size_max=128, length=6, read=_read_status),
     FrameKind.PING: _Form(
         record=frames.Ping, size_max=32, length=1, read=lambda items: frames.Ping(id=_id(items[0]))
     ),
