@@ -24,7 +24,7 @@ from node.primitives.block import Block
 from node.primitives.errors import InvalidBlock, InvariantViolation
 from node.primitives.header import Header
 from node.primitives.transaction import Transaction
-from node.primitives.types import BlockHash, Hash32, Height
+from node.primitives.types import BlockHash, Height
 from node.runtime.clock import Clock
 from node.runtime.log import Log
 from node.runtime.metrics import Metrics
@@ -99,6 +99,12 @@ class Blocks:
         """
         await self._on_thread(lambda: self._commit(block))
 
+    def load_hash(self, at: Height) -> BlockHash | None:
+        """Return hash (b) of the block that is final at a height, or None when it is not here."""
+        if not self._chain.base <= at <= self._chain.head.height:
+            return None
+        return self._chain.load_header(at).hash
+
     async def collect_garbage(self) -> None:
         """Collect garbage between blocks, on the thread that makes it."""
         await self._on_thread(self._collect)
@@ -128,7 +134,7 @@ class Blocks:
             view=self._chain.head_view(),
             profile=self._profile,
             rule=self._rule,
-            ancestor_hash=self._ancestor_hash,
+            ancestor_hash=self.load_hash,
             is_time_up=lambda: self._clock.monotonic_ms() - started_ms > self._build_time_ms,
         )
         self._measure(started_ms, built.result.gas_used)
@@ -163,7 +169,7 @@ class Blocks:
             view=self._chain.head_view(),
             profile=self._profile,
             rule=self._rule,
-            ancestor_hash=self._ancestor_hash,
+            ancestor_hash=self.load_hash,
         )
         self._measure(started_ms, result.gas_used)
         self._keep(block.hash, result)
@@ -178,7 +184,7 @@ class Blocks:
             )
         result = self._results.get(block.hash) or self._execute(head, block)
         started_ms = self._clock.monotonic_ms()
-        self._chain.commit(block, result.receipts, result.overlay)
+        self._chain.commit_block(block, result.receipts, result.overlay)
         self._metrics.commit_write.observe((self._clock.monotonic_ms() - started_ms) / 1_000)
         self._results.clear()
 
@@ -186,9 +192,6 @@ class Blocks:
         self._results[block_hash] = result
         while len(self._results) > RESULTS_MAX:
             self._results.popitem(last=False)
-
-    def _ancestor_hash(self, at: Height) -> Hash32 | None:
-        return self._chain.load_hash(at)
 
     def _measure(self, started_ms: int, gas_used: int) -> None:
         seconds = max(1, self._clock.monotonic_ms() - started_ms) / 1_000

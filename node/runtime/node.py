@@ -1,0 +1,304 @@
+"""A running node: its parts, how they are joined, and how it starts and stops."""
+
+import asyncio
+import gc
+import random
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from node.consensus import events, machine
+from node.consensus.evidence import Evidence
+from node.consensus.messages import Message
+from node.execution.proposal import Skipped
+from node.p2p.certificates import TlsFiles, renew_tls_identity
+from node.p2p.handshake import LocalPeer
+from node.p2p.network import Listening, PeerNetwork
+from node.pool.limits import PoolLimits
+from node.pool.pool import Pool
+from node.primitives.crypto import check_backends
+from node.primitives.errors import LedgerError
+from node.primitives.transaction import Transaction
+from node.primitives.types import Address, Height
+from node.runtime.blocks import Blocks, Waiting
+from node.runtime.clock import SystemClock
+from node.runtime.commit import Importer, NewBlock
+from node.runtime.consensus import ConsensusShell, Errands
+from node.runtime.intake import Intake, PoolHead
+from node.runtime.keys import open_keys
+from node.runtime.ledger import (
+    consensus_parameters,
+    execution_profile,
+    load_documents,
+    load_membership,
+    load_tally,
+    open_ledger,
+)
+from node.runtime.log import Log
+from node.runtime.metrics import Metrics
+from node.runtime.observer import Observer
+from node.runtime.peers import MessagePump, MessageSender, TransactionPump
+from node.runtime.serving import Serving
+from node.runtime.supervisor import Supervisor
+from node.settings import Settings
+from node.version import PROTOCOL_VERSION, VERSION
+
+LOG = Log("runtime")
+
+BUILD_SHARE: Final = 2
+"""A block is filled for at most half the period, so that others have the rest to execute it."""
+
+
+class Node:
+    """One node of the ledger."""
+
+    def __init__(self, settings: Settings, ask: Callable[[str], str] | None = None) -> None:
+        """Open what is on disk and join the parts; ``run`` starts them.
+
+        Raises:
+            Misconfigured: Something the operator must change.
+            Unavailable: Disk or signer do not answer.
+        """
+        check_backends()
+        self.settings = settings
+        self.clock = SystemClock()
+        self.metrics = Metrics()
+        self.tasks = Supervisor()
+        self.documents = load_documents(settings)
+        profile = self.documents.profile
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.chain = open_ledger(settings, self.documents.genesis)
+        self.keys = open_keys(
+            settings.key,
+            data_dir=settings.data_dir,
+            observe_s=self.metrics.vote_write.observe,
+            ask=ask,
+        )
+        tally = load_tally(self.chain, profile.epoch_length, self.documents.recoveries)
+        self.intake = Intake(
+            Pool(_pool_limits(settings)),
+            profile=execution_profile(profile),
+            clock=self.clock,
+            metrics=self.metrics,
+            announce=self._share_transaction,
+            upon_content=self._tell_content,
+        )
+        self.blocks = Blocks(
+            self.chain,
+            profile=execution_profile(profile),
+            build_time_ms=profile.block_period_s * 1_000 // BUILD_SHARE,
+            waiting=Waiting(candidates=self.intake.candidates, drop_skipped=self._drop_skipped),
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        self.importer = Importer(
+            self.blocks,
+            head=self.chain.head,
+            tally=tally,
+            epoch_length=profile.epoch_length,
+            recoveries=self.documents.recoveries,
+            announce=self._announce_block,
+        )
+        self.serving = Serving(self.chain, self.intake)
+        self.observer = Observer(self.metrics, self.clock)
+        self.validator = self.keys.signer.address if settings.is_validator else None
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self) -> None:
+        """Run until told to stop, or until a part fails.
+
+        Raises:
+            LedgerError: What made the node stop.
+        """
+        self.loop = asyncio.get_running_loop()
+        self._catch_signals()
+        await self._start()
+        LOG.info(
+            "node started",
+            name=self.settings.name,
+            version=VERSION,
+            address=self.keys.signer.address,
+            head=self.chain.head.height,
+            validators=len(self.importer.tally.validators),
+        )
+        await self.tasks.wait()
+        await self._stop()
+        if self.tasks.failure is not None:
+            raise self.tasks.failure
+
+    async def _start(self) -> None:
+        self.network = self._build_network()
+        self.shell = self._build_shell()
+        self.intake.upon_jump(PoolHead(header=self.chain.head, view=self.chain.head_view()))
+        self._restore_pool()
+        self.messages = MessagePump(
+            self.network,
+            deliver=self.shell.post_message,
+            height=lambda: self.shell.state.height,
+            metrics=self.metrics,
+        )
+        self.transactions = TransactionPump(self.network, self.intake)
+        gc.freeze()
+        await self.network.start()
+        self.tasks.start("messages", self.messages.run())
+        self.tasks.start("transactions", self.transactions.run())
+        self.tasks.start("consensus", self.shell.run())
+
+    async def _stop(self) -> None:
+        """Stop in the order that loses least: peers first, the database last."""
+        LOG.info("stopping")
+        await self.network.stop()
+        self.transactions.close()
+        self.keys.close()
+        self.serving.close()
+        self.blocks.close()
+        self._save_pool()
+        self.chain.close()
+        LOG.info("stopped", head=self.chain.head.height)
+
+    def _build_network(self) -> PeerNetwork:
+        settings, profile = self.settings, self.documents.profile
+        now_s = self.clock.now_ms() // 1_000
+        tls = TlsFiles(certificate=settings.data_dir / "tls.crt", key=settings.data_dir / "tls.key")
+        renew_tls_identity(tls, identity=self.keys.identity, now_s=now_s)
+        return PeerNetwork(
+            identity=self.keys.identity,
+            tls=tls,
+            local=LocalPeer(
+                node=self.keys.identity.address,
+                protocol_version=PROTOCOL_VERSION,
+                genesis_hash=profile.genesis_hash,
+                fork_document_hash=self.documents.fork_hash,
+                agent=f"daicho/{VERSION}",
+            ),
+            membership=self.documents.membership,
+            source=self.serving,
+            listening=Listening(host=settings.p2p.host, port=settings.p2p.port),
+            clock=self.clock,
+            dice=random.Random(),  # noqa: S311  (jitter of back-off)
+            on_connected=self._tell_connected,
+        )
+
+    def _build_shell(self) -> ConsensusShell:
+        started = events.Started(
+            head=self.chain.head,
+            tally=self.importer.tally,
+            sign_state=self.keys.newest,
+            is_restored=False,
+            now_ms=self.clock.now_ms(),
+        )
+        parameters = consensus_parameters(self.documents.profile)
+        return ConsensusShell(
+            machine.start(parameters, self.validator, started),
+            clock=self.clock,
+            errands=Errands(
+                signer=self.keys.signer if self.validator else None,
+                blocks=self.blocks,
+                peers=MessageSender(self.network),
+                importer=self.importer,
+                observer=self.observer,
+                record_evidence=self._record_evidence,
+                request_sync=self._request_sync,
+                report_own_key=self._report_own_key,
+            ),
+            tasks=self.tasks,
+        )
+
+    def _announce_block(self, new: NewBlock) -> None:
+        """Tell pool, core, peers and metrics of a block just made final, in this order."""
+        block = new.block
+        self.intake.upon_head(
+            PoolHead(header=block.header, view=self.chain.head_view()), block.transactions
+        )
+        self.shell.announce_head(block.header, new.tally, has_content=self.intake.has_content)
+        self.network.announce_status()
+        self.observer.saw_block(block, new.validators)
+        LOG.info(
+            "block final",
+            height=block.height,
+            round=block.header.extra_data.round,
+            transactions=len(block.transactions),
+            gas=block.header.gas_used,
+            proposer=block.header.coinbase,
+            hash=block.hash,
+        )
+
+    def _share_transaction(self, transaction: Transaction, source: str) -> None:
+        peer = bytes.fromhex(source.removeprefix("peer 0x")) if source[:5] == "peer " else None
+        share = partial(
+            self.network.share_transactions,
+            [transaction.raw],
+            source=None if peer is None else Address(peer),
+        )
+        self._on_loop(share)
+
+    def _tell_content(self, has_content: bool) -> None:
+        def tell() -> None:
+            self.shell.post(events.ContentChanged(has_content=has_content, now_ms=0))
+
+        self._on_loop(tell)
+
+    def _tell_connected(self, peer: Address) -> None:
+        self.shell.post(events.PeerConnected(peer=peer, now_ms=0))
+
+    def _drop_skipped(self, skipped: tuple[Skipped, ...]) -> None:
+        self.intake.drop_skipped(skipped)
+
+    def _record_evidence(self, evidence: Evidence) -> None:
+        LOG.error("equivocation", validator=evidence.author, height=evidence.height)
+
+    def _request_sync(self, height: Height, source: Address) -> None:
+        LOG.debug("a validator is ahead", height=height, peer=source)
+
+    def _report_own_key(self, message: Message) -> None:
+        LOG.error(
+            "our validator key is used by another process; this node stopped signing. "
+            "Stop the other process, never run one key twice",
+            height=message.signed.payload.height,
+        )
+
+    def _restore_pool(self) -> None:
+        path = self.settings.data_dir / "pool"
+        if path.exists():
+            try:
+                taken = self.intake.restore(path.read_bytes())
+                LOG.info("waiting transactions restored", count=taken)
+            except LedgerError as error:
+                LOG.warning("waiting transactions not restored", reason=str(error))
+            path.unlink()
+
+    def _save_pool(self) -> None:
+        try:
+            (self.settings.data_dir / "pool").write_bytes(self.intake.encode())
+        except OSError as error:
+            LOG.warning("waiting transactions not saved", reason=str(error))
+
+    def _on_loop(self, work: Callable[[], None]) -> None:
+        """Run ``work`` on the node's thread; ignored before the start and after the end."""
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(work)
+
+    def _catch_signals(self) -> None:
+        assert self.loop is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self.tasks.stop)
+        self.loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    def reload(self) -> None:
+        """Read the membership file again; a bad one changes nothing."""
+        try:
+            self.network.reload(load_membership(self.settings.p2p.membership))
+        except LedgerError as error:
+            LOG.error("membership not reloaded; the old one stays", reason=str(error))
+            return
+        LOG.info("membership reloaded", version=self.network.membership.version)
+
+
+def _pool_limits(settings: Settings) -> PoolLimits:
+    return PoolLimits(
+        count_max=settings.pool.count_max,
+        size_max_bytes=settings.pool.size_mb_max * 2**20,
+        per_sender_max=settings.pool.per_sender_max,
+        age_max_s=settings.pool.age_s_max,
+    )
