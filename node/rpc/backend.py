@@ -12,6 +12,7 @@ Spec: RPC-BACKEND.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -21,6 +22,7 @@ from node.pool.pool import Pool
 from node.primitives.errors import Unavailable
 from node.primitives.types import Address, Hash32, Height, TransactionHash
 from node.rpc.records import BlockRecord, HeaderRecord, ReceiptRecord
+from node.storage.chain import AccountProof
 from node.storage.view import Account
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -45,32 +47,6 @@ class SyncProgress:
     """The highest head its peers told of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotProof:
-    """A slot's value and the trie nodes that prove it."""
-
-    slot: int
-    """Which slot."""
-    value: int
-    """Its value."""
-    nodes: tuple[bytes, ...]
-    """From the storage root down."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountProof:
-    """An account, its slots, and the trie nodes that prove them (EIP-1186)."""
-
-    account: Account
-    """The account; empty when it does not exist."""
-    storage_root: Hash32
-    """Root of its storage."""
-    nodes: tuple[bytes, ...]
-    """From the state root down."""
-    slots: tuple[SlotProof, ...]
-    """In the order asked."""
-
-
 class LedgerBackend(Protocol):
     """Chain, state, calls and pool, as RPC reads them."""
 
@@ -89,9 +65,11 @@ class LedgerBackend(Protocol):
         """Return the base fee of the next block; 0 on our chain."""
         ...
 
-    @property
-    def pool(self) -> Pool:
-        """Return the pool of waiting transactions."""
+    def open_pool(self) -> AbstractContextManager[Pool]:
+        """Return the pool of waiting transactions, for the length of a ``with`` block.
+
+        Other threads are kept out meanwhile; keep it short.
+        """
         ...
 
     def head(self) -> HeaderRecord:

@@ -7,6 +7,7 @@ share.
 Spec: RPC-FILTER.
 """
 
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -55,7 +56,10 @@ class InstalledFilter:
 
 
 class FilterRegistry:
-    """The filters of one server; it has no clock and draws no ids of its own."""
+    """The filters of one server, usable from several threads at once.
+
+    It has no clock and draws no ids of its own. The lock is never held while the chain is read.
+    """
 
     def __init__(self, limits: RpcLimits, new_id: Callable[[], str]) -> None:
         """Start without filters; ``new_id`` returns an unguessable id."""
@@ -64,6 +68,7 @@ class FilterRegistry:
         self._filters: OrderedDict[str, InstalledFilter] = OrderedDict()
         self._stream: deque[TransactionHash] = deque(maxlen=limits.filter_backlog_max)
         self._stream_end = 0
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         """Count the filters."""
@@ -76,8 +81,9 @@ class FilterRegistry:
 
     def upon_pending(self, transaction_hash: TransactionHash) -> None:
         """Note a transaction that came to wait."""
-        self._stream.append(transaction_hash)
-        self._stream_end += 1
+        with self._lock:
+            self._stream.append(transaction_hash)
+            self._stream_end += 1
 
     def install(self, new: InstalledFilter) -> str:
         """Install a filter and return its id.
@@ -87,18 +93,20 @@ class FilterRegistry:
 
         Spec: RPC-FILTER.
         """
-        self.expire(new.asked_s)
-        if len(self._filters) >= self._limits.filter_count_max:
-            raise LimitExceeded(
-                f"{self._limits.filter_count_max} filters are installed; uninstall some"
-            )
-        name = self._new_id()
-        self._filters[name] = new
-        return name
+        with self._lock:
+            self.expire(new.asked_s)
+            if len(self._filters) >= self._limits.filter_count_max:
+                raise LimitExceeded(
+                    f"{self._limits.filter_count_max} filters are installed; uninstall some"
+                )
+            name = self._new_id()
+            self._filters[name] = new
+            return name
 
     def uninstall(self, name: str) -> bool:
         """Remove a filter and tell whether it was there."""
-        return self._filters.pop(name, None) is not None
+        with self._lock:
+            return self._filters.pop(name, None) is not None
 
     def expire(self, now_s: int) -> None:
         """Remove filters that nobody asked for too long.
@@ -106,11 +114,12 @@ class FilterRegistry:
         Spec: RPC-FILTER.
         """
         limit = now_s - self._limits.filter_idle_max_s
-        while self._filters:
-            name, oldest = next(iter(self._filters.items()))
-            if oldest.asked_s >= limit:
-                return
-            del self._filters[name]
+        with self._lock:
+            while self._filters:
+                name, oldest = next(iter(self._filters.items()))
+                if oldest.asked_s >= limit:
+                    return
+                del self._filters[name]
 
     def changes(self, name: str, ledger: LedgerBackend, now_s: int) -> list[Json]:
         """Return what came since the filter was last asked, at most a bounded part of it.
@@ -126,8 +135,10 @@ class FilterRegistry:
             found, cursor = self._pending_since(installed.cursor)
         else:
             found, cursor = self._chain_since(installed, ledger)
-        self._filters[name] = replace(installed, cursor=cursor, asked_s=now_s)
-        self._filters.move_to_end(name)
+        with self._lock:
+            if name in self._filters:
+                self._filters[name] = replace(installed, cursor=cursor, asked_s=now_s)
+                self._filters.move_to_end(name)
         return found
 
     def find(self, name: str, now_s: int) -> InstalledFilter:
@@ -136,18 +147,19 @@ class FilterRegistry:
         Raises:
             NotFound: No such filter, or it expired.
         """
-        self.expire(now_s)
-        installed = self._filters.get(name)
+        with self._lock:
+            self.expire(now_s)
+            installed = self._filters.get(name)
         if installed is None:
             raise NotFound("filter not found")
         return installed
 
     def _pending_since(self, cursor: int) -> tuple[list[Json], int]:
-        lost = self._stream_end - len(self._stream)
-        found: list[Json] = [
-            data(item) for item in islice(self._stream, max(0, cursor - lost), None)
-        ]
-        return found, self._stream_end
+        with self._lock:
+            lost = self._stream_end - len(self._stream)
+            found = list(islice(self._stream, max(0, cursor - lost), None))
+            end = self._stream_end
+        return [data(item) for item in found], end
 
     def _chain_since(
         self, installed: InstalledFilter, ledger: LedgerBackend

@@ -14,7 +14,7 @@ from node.execution.tracing import CallFrame, StructLog, Trace
 from node.primitives.receipt import Log
 from node.primitives.transaction import AccessListEntry
 from node.primitives.types import BlockHash, Height, TransactionHash
-from node.rpc.backend import AccountProof, Json
+from node.rpc.backend import Json
 from node.rpc.hex import data, quantity, word
 from node.rpc.records import (
     Authorization,
@@ -23,6 +23,8 @@ from node.rpc.records import (
     ReceiptRecord,
     TransactionRecord,
 )
+from node.storage.chain import AccountProof
+from node.storage.view import Account
 
 BLOB_GAS: Final = 131_072
 """Gas of one blob (EIP-4844); only other chains have blobs."""
@@ -291,12 +293,13 @@ def render_proof(address: bytes, proof: AccountProof, keys: Sequence[str]) -> di
 
     Spec: RPC-PROOF.
     """
+    account = proof.account or Account()
     return {
         "address": data(address),
         "accountProof": [data(node) for node in proof.nodes],
-        "balance": quantity(proof.account.balance_wei),
-        "codeHash": data(proof.account.code_hash),
-        "nonce": quantity(proof.account.nonce),
+        "balance": quantity(account.balance_wei),
+        "codeHash": data(account.code_hash),
+        "nonce": quantity(account.nonce),
         "storageHash": data(proof.storage_root),
         "storageProof": [
             {

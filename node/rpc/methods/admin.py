@@ -58,7 +58,9 @@ def reload_membership(context: Context, params: Params) -> Json:
 def pause_pool(context: Context, params: Params) -> Json:
     """Answer ``admin_pausePool``: stop, or allow again, the intake of transactions."""
     params.at_most(1)
-    context.backends.ledger.pool.is_paused = params.optional(0, parse_bool, default=True)
+    is_paused = params.optional(0, parse_bool, default=True)
+    with context.backends.ledger.open_pool() as pool:
+        pool.is_paused = is_paused
     return True
 
 
@@ -66,13 +68,16 @@ def drop_transaction(context: Context, params: Params) -> Json:
     """Answer ``admin_dropTransaction``: remove one waiting transaction."""
     params.at_most(1)
     reason = DroppedByOperator("dropped by the operator")
-    return context.backends.ledger.pool.drop(params.hash(0), reason, now_s=context.now_s)
+    wanted = params.hash(0)
+    with context.backends.ledger.open_pool() as pool:
+        return pool.drop(wanted, reason, now_s=context.now_s)
 
 
 def clear_pool(context: Context, params: Params) -> Json:
     """Answer ``admin_clearPool``: remove every waiting transaction; how many there were."""
     params.at_most(0)
-    return context.backends.ledger.pool.clear(now_s=context.now_s)
+    with context.backends.ledger.open_pool() as pool:
+        return pool.clear(now_s=context.now_s)
 
 
 METHODS: Final[MethodTable] = {

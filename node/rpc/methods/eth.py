@@ -139,7 +139,8 @@ def get_transaction_by_hash(context: Context, params: Params) -> Json:
     ledger = context.backends.ledger
     place = ledger.find_transaction(wanted)
     if place is None:
-        waiting = ledger.pool.find(wanted)
+        with ledger.open_pool() as pool:
+            waiting = pool.find(wanted)
         if waiting is None:
             return None
         return render_transaction(transaction_record(waiting.transaction), None, None)
@@ -156,7 +157,8 @@ def get_raw_transaction_by_hash(context: Context, params: Params) -> Json:
     ledger = context.backends.ledger
     place = ledger.find_transaction(wanted)
     if place is None:
-        waiting = ledger.pool.find(wanted)
+        with ledger.open_pool() as pool:
+            waiting = pool.find(wanted)
         return None if waiting is None else data(waiting.transaction.raw)
     block = ledger.load_block(place[0])
     assert block is not None
@@ -200,7 +202,8 @@ def get_transaction_count(context: Context, params: Params) -> Json:
     at = state_height(ledger, params, 1)
     nonce = ledger.load_account(at, address).nonce
     if params.has(1) and params.values[1] == "pending":
-        nonce = max(nonce, ledger.pool.next_nonce(address) or 0)
+        with ledger.open_pool() as pool:
+            nonce = max(nonce, pool.next_nonce(address) or 0)
     return quantity(nonce)
 
 
