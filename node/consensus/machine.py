@@ -48,6 +48,9 @@ from node.primitives.types import Address, Round
 def start(parameters: ConsensusParameters, validator: Address | None, event: Started) -> Transition:
     """Come up at a head, with what is remembered of our own votes.
 
+    A validator without a record gets its first one at once, so that a node that has followed the
+    chain and never voted is not taken for one that has lost its votes when it starts again.
+
     Args:
         parameters: Numbers of the network, and limits.
         validator: Address of our validator key, or None for a node that only follows.
@@ -69,7 +72,8 @@ def start(parameters: ConsensusParameters, validator: Address | None, event: Sta
         pending_votes=event.pending_votes,
         is_syncing=event.is_syncing,
     )
-    effects = (Persist(sign_state=state.sign_state),) if is_stale else ()
+    is_first = validator is not None and event.sign_state is None
+    effects = (Persist(sign_state=state.sign_state),) if is_stale or is_first else ()
     return (
         Transition(state=state, effects=effects)
         .then(settle_silence)

@@ -1,7 +1,8 @@
 """The invariants, as named checkers that watch a run and compute apart from the core.
 
 I1 agreement: no two honest nodes import different blocks at one height.
-I2 seals: every imported block carries a quorum of seals of the set of its height.
+I2 validity: every imported block carries a quorum of seals of the set of its height, lists that
+   set, and was created by somebody whose turn it had been.
 I3 one word: an honest key never signs two different things for one height, round and kind, also
    across restarts.
 I4 lock: what an honest node has prepared is given up only for something prepared later, also
@@ -148,11 +149,21 @@ class Checkers:
         self._replay(self.chain[-1], block, self.included)
         if block.header.extra_data.validators != self.tally.validators:
             raise Broken("I2", f"block {block.height} lists another set of validators")
+        self._check_turn(block.header)
         self.chain.append(block)
         self.included.update(tx.hash for tx in block.transactions)
         self._tallies.append(
             apply_header(self.tally, block.header, epoch_length=self._epoch_length)
         )
+
+    def _check_turn(self, header: Header) -> None:
+        """Check that the creator had its turn in the deciding round or before."""
+        parent, validators = self.chain[-1].header.coinbase, self.tally.validators
+        first = sum(member <= parent for member in validators)
+        turns = range(min(header.extra_data.round + 1, len(validators)))
+        creators = {validators[(first + turn) % len(validators)] for turn in turns}
+        if header.coinbase not in creators:
+            raise Broken("I2", f"block {header.height}: its creator never had a turn")
 
     def _check_seals(self, header: Header, validators: tuple[Address, ...]) -> None:
         seals = header.extra_data.seals

@@ -101,7 +101,7 @@ class Faults:
     power_loss_count: int = 0
     """How often all nodes lose power at the same instant."""
     restore_count: int = 0
-    """How many nodes lose their disk and return from an older backup."""
+    """How many nodes lose their disk and return from an older backup, or with an empty disk."""
     torn_tail_permille: int = 0
     """Chance that a crash leaves half of an unsynced write on disk."""
     disk_full_permille: int = 0

@@ -87,9 +87,6 @@ BLOCK_PREFIX: Final = b"B"
 SYNC_PATIENCE_MS: Final = 2_000
 """How long a node waits for the rest of the blocks before it calls itself in sync again."""
 
-_STAMP_MS: Final = 0
-"""Stands in an event until it is handed over."""
-
 
 @dataclass(slots=True)
 class Host:
@@ -174,7 +171,7 @@ class Replica:
             sign_state=None if record is None else decode_sign_state(record),
             is_restored=self.host.is_restored,
             pending_votes=self._open_votes(),
-            now_ms=self.host.clock.read_ms(now_ms),
+            now_ms=self._wall_ms(),
         )
         yield from self._settle(start(self._parameters, self.host.key.address, started))
         yield from self._feed(self._content())
@@ -184,7 +181,7 @@ class Replica:
     def connect(self, peer: int, now_ms: int) -> Iterator[Action]:
         """Greet a peer that can be reached again."""
         self._now_ms = now_ms
-        yield from self._feed(PeerConnected(peer=self._address_of[peer], now_ms=_STAMP_MS))
+        yield from self._feed(PeerConnected(peer=self._address_of[peer], now_ms=self._wall_ms()))
         yield self._transmit((peer,), Status(height=self.head.height))
 
     def wake(self, event: Event, now_ms: int) -> Iterator[Action]:
@@ -192,7 +189,7 @@ class Replica:
         self._now_ms = now_ms
         if isinstance(event, SyncChanged) and now_ms < self._sync_until_ms:
             return
-        yield from self._feed(event)
+        yield from self._feed(replace(event, now_ms=self._wall_ms()))
 
     def announce(self, now_ms: int) -> Iterator[Action]:
         """Tell everyone how far this node is."""
@@ -207,7 +204,7 @@ class Replica:
     def want(self, now_ms: int) -> Iterator[Action]:
         """Tell the core that the operator's wishes, kept on the host, have changed."""
         self._now_ms = now_ms
-        yield from self._feed(PendingVotesChanged(votes=self._open_votes(), now_ms=_STAMP_MS))
+        yield from self._feed(PendingVotesChanged(votes=self._open_votes(), now_ms=self._wall_ms()))
 
     def hear(self, sender: int, data: bytes, now_ms: int) -> Iterator[Action]:
         """Take a frame from the wire; bytes that are none are dropped."""
@@ -221,7 +218,9 @@ class Replica:
             case Said():
                 self._heard = (frame.message, data)
                 source = self._address_of[sender]
-                event = MessageReceived(message=frame.message, source=source, now_ms=_STAMP_MS)
+                event = MessageReceived(
+                    message=frame.message, source=source, now_ms=self._wall_ms()
+                )
                 yield from self._feed(event)
             case Status():
                 if frame.height > self.head.height and sender not in self._distrusted:
@@ -236,8 +235,7 @@ class Replica:
     def _feed(self, *events: Event) -> Iterator[Action]:
         """Step the core through ``events`` and what they cause at once, effects in order."""
         for event in events:
-            now_ms = self.host.clock.read_ms(self._now_ms)
-            yield from self._settle(step(self.state, replace(event, now_ms=now_ms)))
+            yield from self._settle(step(self.state, event))
 
     def _settle(self, transition: Transition) -> Iterator[Action]:
         """Take a transition over and carry out its effects, in order."""
@@ -256,7 +254,7 @@ class Replica:
                     kind=effect.kind,
                     height=effect.height,
                     round=effect.round,
-                    now_ms=_STAMP_MS,
+                    now_ms=self._wall_ms(),
                 )
                 yield Later(effect.delay_ms, expired)
             case BuildBlock():
@@ -292,7 +290,7 @@ class Replica:
         key = self.host.key
         message = sign_draft(effect.draft, key.sign, key.address)
         yield SignedOwn(message)
-        yield Later(0, MessageSigned(message=message, now_ms=_STAMP_MS))
+        yield Later(0, MessageSigned(message=message, now_ms=self._wall_ms()))
 
     def _persist(self, record: SignState) -> Iterator[Action]:
         self.host.disk.write({SIGN_STATE_KEY: encode_sign_state(record)}, sync=False)
@@ -312,14 +310,16 @@ class Replica:
                 extra_data=effect.extra_data,
             )
             self._executed[block.hash] = True
-        answer = BlockBuilt(height=effect.height, round=effect.round, block=block, now_ms=_STAMP_MS)
+        answer = BlockBuilt(
+            height=effect.height, round=effect.round, block=block, now_ms=self._wall_ms()
+        )
         return Later(self._draw_execution_ms(), answer)
 
     def _validate(self, effect: ValidateBlock) -> Action:
         block = effect.block
         is_known = block.hash in self._executed
         is_valid = self._executed.setdefault(block.hash, self._is_valid(block))
-        answer = BlockValidated(block_hash=block.hash, is_valid=is_valid, now_ms=_STAMP_MS)
+        answer = BlockValidated(block_hash=block.hash, is_valid=is_valid, now_ms=self._wall_ms())
         return Later(0 if is_known else self._draw_execution_ms(), answer)
 
     def _is_valid(self, block: Block) -> bool:
@@ -383,11 +383,13 @@ class Replica:
             return
         is_more = len(blocks) == BLOCKS_PER_ANSWER_MAX
         yield from self._feed(
-            SyncChanged(is_syncing=is_more, now_ms=_STAMP_MS), self._new_head(), self._content()
+            SyncChanged(is_syncing=is_more, now_ms=self._wall_ms()),
+            self._new_head(),
+            self._content(),
         )
         if is_more:
             self._sync_until_ms = self._now_ms + SYNC_PATIENCE_MS
-            yield Later(SYNC_PATIENCE_MS, SyncChanged(is_syncing=False, now_ms=_STAMP_MS))
+            yield Later(SYNC_PATIENCE_MS, SyncChanged(is_syncing=False, now_ms=self._wall_ms()))
             yield self._ask(sender)
 
     def _ask(self, peer: int) -> Action:
@@ -402,10 +404,10 @@ class Replica:
         return Height(self.head.height + 1)
 
     def _new_head(self) -> Event:
-        return NewHead(head=self.head.header, tally=self.tally, now_ms=_STAMP_MS)
+        return NewHead(head=self.head.header, tally=self.tally, now_ms=self._wall_ms())
 
     def _content(self) -> Event:
-        return ContentChanged(has_content=bool(self.host.pool), now_ms=_STAMP_MS)
+        return ContentChanged(has_content=bool(self.host.pool), now_ms=self._wall_ms())
 
     def _open_votes(self) -> tuple[ValidatorVote, ...]:
         """Return the operator's votes that have not come true."""
@@ -420,6 +422,9 @@ class Replica:
         if isinstance(frame, Said) and heard is not None and heard[0] is frame.message:
             return Transmit(receivers, frame, heard[1])
         return Transmit(receivers, frame, encode_frame(frame))
+
+    def _wall_ms(self) -> int:
+        return self.host.clock.read_ms(self._now_ms)
 
     def _count(self, reason: str) -> None:
         self.reject_counts[reason] = self.reject_counts.get(reason, 0) + 1

@@ -98,7 +98,8 @@ class Weather:
             cluster.restart_later(host.index, self._faults.down_ms)
 
     def _back_up(self, index: int, until_lost_ms: int) -> None:
-        image = self._cluster.hosts[index].disk.read_image()
+        is_kept = self._dice.has_luck(700)
+        image = self._cluster.hosts[index].disk.read_image() if is_kept else ()
         self._cluster.note(index, "is backed up")
         self._cluster.agenda.add(until_lost_ms, partial(self._restore, index, image))
 
