@@ -28,7 +28,7 @@ VOTE = ValidatorVote(recipient=OUTSIDER.address, is_add=True)
 def test_a_new_height_waits_until_the_parents_timestamp_plus_the_period() -> None:
     driver = Driver(now_ms=DUE_MS - 700)
 
-    assert driver.effects == [
+    assert of_kind(driver.effects, StartTimer) == [
         StartTimer(kind=TimerKind.BLOCK, height=Height(1), round=Round(0), delay_ms=700)
     ]
     assert driver.state.step is Step.WAITING
