@@ -124,6 +124,10 @@ class ChainStore:
         """Return the key-value store underneath, for ``db`` commands and snapshots."""
         return self._store
 
+    def is_at_rest(self, head: Header) -> bool:
+        """Tell whether ``head`` is still the head and no commit has begun since."""
+        return self._head is head and self._state.head == head.height
+
     def load_header(self, height: Height) -> Header:
         """Return the header at ``height``.
 

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 from node.primitives import rlp
 from node.primitives.crypto import keccak256
-from node.primitives.errors import InvariantViolation
+from node.primitives.errors import InvariantViolation, MalformedMessage
 from node.primitives.header import EMPTY_ROOT
 from node.primitives.trie import decode_account_leaf
 from node.primitives.types import Address, Hash32, Height
@@ -164,6 +164,11 @@ class StateStore:
         self._diffs: dict[int, dict[bytes, bytes | None]] = {}
         self._nodes = ByteCache(node_cache_size)
         self._codes = ByteCache(CODE_CACHE_SIZE)
+
+    @property
+    def head(self) -> Height:
+        """Return the height whose flat entries are stored, or about to be."""
+        return self._head
 
     # Reading
 
@@ -346,8 +351,14 @@ def encode_record(record: AccountRecord) -> bytes:
 
 
 def decode_record(raw: bytes) -> AccountRecord:
-    """Decode a flat account."""
+    """Decode a flat account.
+
+    Raises:
+        MalformedMessage: It is none.
+    """
     items = rlp.decode_list(raw)
+    if len(items) not in (2, 4):
+        raise MalformedMessage(f"account: expected 2 or 4 items, found {len(items)}")
     nonce, balance = rlp.as_uint(items[0]), rlp.as_uint(items[1])
     if len(items) == 2:
         return AccountRecord(Account(nonce, balance))

@@ -10,6 +10,13 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from node.primitives.trie import verify_account_proof, verify_slot_proof
+from node.primitives.types import Height
+from node.storage.errors import StatePruned
+from node.storage.state import build_overlay
+from node.storage.state_store import StateMode
+from node.storage.view import BackedView
 from tests.support.stores import (
     ModelState,
     address_of,
@@ -18,13 +25,6 @@ from tests.support.stores import (
     open_made_up,
     random_changes,
 )
-
-from node.primitives.trie import verify_account_proof, verify_slot_proof
-from node.primitives.types import Height
-from node.storage.errors import StatePruned
-from node.storage.state import build_overlay
-from node.storage.state_store import StateMode
-from node.storage.view import BackedView
 
 
 def assert_same(view: BackedView, model: ModelState) -> None:
