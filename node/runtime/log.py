@@ -191,9 +191,9 @@ def start_log(level: LogLevel, form: LogFormat, stream: TextIO = sys.stderr) -> 
     return LogWriter(listener=listener)
 
 
-def set_log_level(level: LogLevel) -> None:
-    """Change the least severity logged, while running."""
-    logging.getLogger().setLevel(_LEVELS[level])
+def set_log_level(level: LogLevel, part: str | None = None) -> None:
+    """Change the least severity logged, of one part or of all, while running."""
+    logging.getLogger(f"daicho.{part}" if part else None).setLevel(_LEVELS[level])
 
 
 def _log_thread_death(gone: threading.ExceptHookArgs) -> None:

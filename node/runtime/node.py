@@ -4,6 +4,7 @@ import asyncio
 import gc
 import random
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -14,13 +15,18 @@ from node.consensus.messages import Message
 from node.execution.proposal import Skipped
 from node.p2p.certificates import TlsFiles, renew_tls_identity
 from node.p2p.handshake import LocalPeer
-from node.p2p.network import Listening, PeerNetwork
+from node.p2p.mesh import NetworkSetup
+from node.p2p.network import PeerNetwork
 from node.pool.limits import PoolLimits
 from node.pool.pool import Pool
 from node.primitives.crypto import check_backends
 from node.primitives.errors import LedgerError
+from node.primitives.header import ValidatorVote
 from node.primitives.transaction import Transaction
 from node.primitives.types import Address, Height
+from node.rpc.backend import Backends
+from node.rpc.ledger import LedgerParts, NodeLedger
+from node.runtime.backend import NodeConsensus, NodeOperator, NodeParts
 from node.runtime.blocks import Blocks, Waiting
 from node.runtime.clock import SystemClock
 from node.runtime.commit import Importer, NewBlock
@@ -39,12 +45,17 @@ from node.runtime.log import Log
 from node.runtime.metrics import Metrics
 from node.runtime.observer import Observer
 from node.runtime.peers import MessagePump, MessageSender, TransactionPump
+from node.runtime.rpc_thread import RpcThread
 from node.runtime.serving import Serving
 from node.runtime.supervisor import Supervisor
+from node.runtime.sync import Sync, SyncParts
+from node.runtime.votes import PendingVotes
 from node.settings import Settings
 from node.version import PROTOCOL_VERSION, VERSION
 
 LOG = Log("runtime")
+
+RELOAD_TIMEOUT_S: Final = 5.0
 
 BUILD_SHARE: Final = 2
 """A block is filled for at most half the period, so that others have the rest to execute it."""
@@ -103,6 +114,7 @@ class Node:
         self.serving = Serving(self.chain, self.intake)
         self.observer = Observer(self.metrics, self.clock)
         self.validator = self.keys.signer.address if settings.is_validator else None
+        self.votes = PendingVotes(settings.data_dir, upon_change=self._tell_votes)
         self.loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self) -> None:
@@ -131,7 +143,6 @@ class Node:
         self.network = self._build_network()
         self.shell = self._build_shell()
         self.intake.upon_jump(PoolHead(header=self.chain.head, view=self.chain.head_view()))
-        self._restore_pool()
         self.messages = MessagePump(
             self.network,
             deliver=self.shell.post_message,
@@ -139,15 +150,22 @@ class Node:
             metrics=self.metrics,
         )
         self.transactions = TransactionPump(self.network, self.intake)
+        self.sync = self._build_sync()
+        self.rpc = self._build_rpc()
+        self._restore_pool()
         gc.freeze()
         await self.network.start()
+        ports = await self.rpc.start()
         self.tasks.start("messages", self.messages.run())
         self.tasks.start("transactions", self.transactions.run())
         self.tasks.start("consensus", self.shell.run())
+        self.tasks.start("sync", self.sync.run())
+        LOG.info("serving", rpc=ports.public, admin=ports.admin, p2p=self.network.port)
 
     async def _stop(self) -> None:
         """Stop in the order that loses least: peers first, the database last."""
         LOG.info("stopping")
+        await self.rpc.stop()
         await self.network.stop()
         self.transactions.close()
         self.keys.close()
@@ -162,7 +180,7 @@ class Node:
         now_s = self.clock.now_ms() // 1_000
         tls = TlsFiles(certificate=settings.data_dir / "tls.crt", key=settings.data_dir / "tls.key")
         renew_tls_identity(tls, identity=self.keys.identity, now_s=now_s)
-        return PeerNetwork(
+        setup = NetworkSetup(
             identity=self.keys.identity,
             tls=tls,
             local=LocalPeer(
@@ -172,13 +190,13 @@ class Node:
                 fork_document_hash=self.documents.fork_hash,
                 agent=f"daicho/{VERSION}",
             ),
-            membership=self.documents.membership,
             source=self.serving,
-            listening=Listening(host=settings.p2p.host, port=settings.p2p.port),
             clock=self.clock,
             dice=random.Random(),  # noqa: S311  (jitter of back-off)
-            on_connected=self._tell_connected,
+            host=settings.p2p.host,
+            port=settings.p2p.port,
         )
+        return PeerNetwork(setup, self.documents.membership, on_connected=self._tell_connected)
 
     def _build_shell(self) -> ConsensusShell:
         started = events.Started(
@@ -186,6 +204,7 @@ class Node:
             tally=self.importer.tally,
             sign_state=self.keys.newest,
             is_restored=False,
+            pending_votes=self.votes.all(),
             now_ms=self.clock.now_ms(),
         )
         parameters = consensus_parameters(self.documents.profile)
@@ -205,6 +224,64 @@ class Node:
             tasks=self.tasks,
         )
 
+    def _build_sync(self) -> Sync:
+        return Sync(
+            SyncParts(
+                network=self.network,
+                importer=self.importer,
+                parameters=consensus_parameters(self.documents.profile),
+                recoveries=self.documents.recoveries,
+                tell_syncing=self._tell_syncing,
+                clock=self.clock,
+                metrics=self.metrics,
+            )
+        )
+
+    def _build_rpc(self) -> RpcThread:
+        ledger = NodeLedger(
+            LedgerParts(
+                chain=self.chain,
+                profile=execution_profile(self.documents.profile),
+                pool=self.intake.pool,
+                pool_lock=self.intake.lock,
+                submit=self.intake.submit,
+                monotonic_s=time.monotonic,
+                sync_progress=lambda: self.sync.progress,
+                peer_count=lambda: len(self.network.connected()),
+            )
+        )
+        parts = NodeParts(
+            settings=self.settings,
+            documents=self.documents,
+            chain=self.chain,
+            state=lambda: self.shell.state,
+            observer=self.observer,
+            network=self.network,
+            votes=self.votes,
+            clock=self.clock,
+            stopped_reason=self.stopped_reason,
+            reload_membership=self._reload_from_thread,
+            load_evidence=lambda: (),
+        )
+        backends = Backends(
+            ledger=ledger,
+            consensus=NodeConsensus(parts),
+            operator=NodeOperator(parts),
+            clock_s=lambda: self.clock.now_ms() // 1_000,
+        )
+        return RpcThread(self.settings, backends, clock=self.clock, metrics=self.metrics)
+
+    def stopped_reason(self) -> str:
+        """Say why this validator refuses to sign; empty when it does not."""
+        state = self.shell.state
+        if state.validator is None:
+            return ""
+        if state.sign_state.is_silent:
+            return "votes may have been forgotten; silent until a quorum of the others is heard"
+        if state.sign_state.silent_through >= state.height:
+            return f"silent through height {state.sign_state.silent_through}"
+        return ""
+
     def _announce_block(self, new: NewBlock) -> None:
         """Tell pool, core, peers and metrics of a block just made final, in this order."""
         block = new.block
@@ -213,6 +290,7 @@ class Node:
         )
         self.shell.announce_head(block.header, new.tally, has_content=self.intake.has_content)
         self.network.announce_status()
+        self.rpc.upon_head(block.height)
         self.observer.saw_block(block, new.validators)
         LOG.info(
             "block final",
@@ -232,6 +310,7 @@ class Node:
             source=None if peer is None else Address(peer),
         )
         self._on_loop(share)
+        self.rpc.upon_pending(transaction)
 
     def _tell_content(self, has_content: bool) -> None:
         def tell() -> None:
@@ -242,6 +321,15 @@ class Node:
     def _tell_connected(self, peer: Address) -> None:
         self.shell.post(events.PeerConnected(peer=peer, now_ms=0))
 
+    def _tell_votes(self, votes: tuple[ValidatorVote, ...]) -> None:
+        def tell() -> None:
+            self.shell.post(events.PendingVotesChanged(votes=votes, now_ms=0))
+
+        self._on_loop(tell)
+
+    def _tell_syncing(self, is_syncing: bool) -> None:
+        self.shell.post(events.SyncChanged(is_syncing=is_syncing, now_ms=0))
+
     def _drop_skipped(self, skipped: tuple[Skipped, ...]) -> None:
         self.intake.drop_skipped(skipped)
 
@@ -250,6 +338,7 @@ class Node:
 
     def _request_sync(self, height: Height, source: Address) -> None:
         LOG.debug("a validator is ahead", height=height, peer=source)
+        self.sync.hint()
 
     def _report_own_key(self, message: Message) -> None:
         LOG.error(
@@ -288,11 +377,26 @@ class Node:
     def reload(self) -> None:
         """Read the membership file again; a bad one changes nothing."""
         try:
-            self.network.reload(load_membership(self.settings.p2p.membership))
+            self._reload()
         except LedgerError as error:
             LOG.error("membership not reloaded; the old one stays", reason=str(error))
-            return
+
+    def _reload(self) -> None:
+        self.network.reload(load_membership(self.settings.p2p.membership))
         LOG.info("membership reloaded", version=self.network.membership.version)
+
+    def _reload_from_thread(self) -> None:
+        """Reload on the node's own loop and wait for it, for whoever asks over RPC.
+
+        Raises:
+            LedgerError: The document may not be used; the old one stays.
+        """
+
+        async def reload() -> None:
+            self._reload()
+
+        assert self.loop is not None
+        asyncio.run_coroutine_threadsafe(reload(), self.loop).result(timeout=RELOAD_TIMEOUT_S)
 
 
 def _pool_limits(settings: Settings) -> PoolLimits:
