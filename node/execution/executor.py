@@ -13,7 +13,7 @@ from functools import cached_property
 
 from node.execution.admission import TransactionRule
 from node.execution.evm import AncestorHash, BlockContext, Outcome
-from node.execution.profile import ExecutionProfile
+from node.execution.profile import ExecutionProfile, Interpreter
 from node.execution.rules import (
     check_body,
     check_gas_and_receipts,
@@ -67,6 +67,7 @@ def execute_block(
     profile: ExecutionProfile,
     rule: TransactionRule,
     ancestor_hash: AncestorHash,
+    interpreter: Interpreter = Interpreter.STOCK,
 ) -> ExecutionResult:
     """Check ``block`` against its parent, execute it on ``view``, and check what it claims.
 
@@ -77,6 +78,7 @@ def execute_block(
         profile: The network's numbers.
         rule: Who may send, asked about the parent's state.
         ancestor_hash: Hash (b) by height, for BLOCKHASH.
+        interpreter: Which opcode loop runs.
 
     Raises:
         InvalidBlock: It breaks a rule; the cause is chained when a transaction does.
@@ -90,6 +92,7 @@ def execute_block(
         view=view,
         context=build_context(header, profile, ancestor_hash),
         refused_precompiles=profile.refused_precompiles,
+        interpreter=interpreter,
     )
     for index, transaction in enumerate(block.transactions):
         try:

@@ -4,8 +4,10 @@ Spec: EXEC-GAS-LIMIT, EXEC-GAS-CAP, EXEC-PRECOMPILES.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
+from node.genesis.profile import ChainProfile
 from node.primitives.types import Address
 
 BLOCK_GAS_LIMIT_DEFAULT: Final = 30_000_000
@@ -30,3 +32,26 @@ class ExecutionProfile:
     """Most gas one transaction may ask for."""
     refused_precompiles: tuple[Address, ...] = REFUSED_PRECOMPILES
     """Precompiles no transaction in a block may reach."""
+
+
+class Interpreter(StrEnum):
+    """Which opcode loop runs blocks: an operator's choice, since all give the same result."""
+
+    STOCK = "stock"
+    """py-evm's opcodes."""
+    LOOP = "loop"
+    """Our own loop, ``execution.loop``."""
+    SHADOW = "shadow"
+    """Our own, each transaction checked against py-evm's; a difference stops the node."""
+
+
+def profile_of_chain(chain: ChainProfile) -> ExecutionProfile:
+    """Return what a genesis file fixes about execution.
+
+    Spec: EXEC-GENESIS-PARAMETERS.
+    """
+    return ExecutionProfile(
+        chain_id=chain.chain_id,
+        block_gas_limit=chain.block_gas_limit,
+        transaction_gas_cap=chain.transaction_gas_max,
+    )

@@ -19,7 +19,7 @@ from node.execution.executor import (
     finish,
     make_context,
 )
-from node.execution.profile import ExecutionProfile
+from node.execution.profile import ExecutionProfile, Interpreter
 from node.execution.rules import compute_transactions_root
 from node.execution.transition import BlockTransition
 from node.execution.validity import GAS_TRANSACTION, NonceTooHigh
@@ -79,7 +79,7 @@ class BuiltBlock:
     """Candidates tried in vain."""
 
 
-def build_block(
+def build_block(  # noqa: PLR0913 - keyword-only, each a different thing
     *,
     parent: Header,
     draft: BlockDraft,
@@ -89,6 +89,7 @@ def build_block(
     rule: TransactionRule,
     ancestor_hash: AncestorHash,
     is_time_up: Callable[[], bool],
+    interpreter: Interpreter = Interpreter.STOCK,
 ) -> BuiltBlock:
     """Build the child of ``parent`` from as many candidates as fit.
 
@@ -101,6 +102,7 @@ def build_block(
         rule: Who may send.
         ancestor_hash: Hash (b) by height, for BLOCKHASH.
         is_time_up: Asked before each candidate; True ends the block there.
+        interpreter: Which opcode loop runs.
 
     Spec: EXEC-BUILD.
     """
@@ -114,6 +116,7 @@ def build_block(
             ancestor_hash=ancestor_hash,
         ),
         refused_precompiles=profile.refused_precompiles,
+        interpreter=interpreter,
     )
     chosen: list[Transaction] = []
     skipped: list[Skipped] = []

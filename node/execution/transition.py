@@ -8,9 +8,11 @@ Spec: EXEC-RECEIPT, EXEC-BLOCK-GAS, EXEC-REFUSED.
 
 from node.execution.evm import BlockContext, MessageCall, Outcome, run_message
 from node.execution.journal import StateJournal
+from node.execution.loop import LoopComputation
+from node.execution.profile import Interpreter
 from node.execution.validity import check_envelope, check_sender, compute_intrinsic_gas
 from node.execution.watched import WatchedComputation, Watcher
-from node.primitives.errors import InvalidTransaction
+from node.primitives.errors import InvalidInput, InvalidTransaction, InvariantViolation
 from node.primitives.receipt import Receipt, compute_bloom, merge_blooms
 from node.primitives.transaction import Transaction
 from node.primitives.types import Address
@@ -26,6 +28,7 @@ class BlockTransition:
         view: StateView,
         context: BlockContext,
         refused_precompiles: tuple[Address, ...] = (),
+        interpreter: Interpreter = Interpreter.STOCK,
     ) -> None:
         """Start a block on ``view``, the parent's state."""
         self.context = context
@@ -34,6 +37,12 @@ class BlockTransition:
         self.outcomes: list[Outcome] = []
         self.gas_used = 0
         self._refused_precompiles = refused_precompiles
+        self._loop = None if interpreter is Interpreter.STOCK else LoopComputation
+        self._shadow: BlockTransition | None = None
+        if interpreter is Interpreter.SHADOW:
+            self._shadow = BlockTransition(
+                view=view, context=context, refused_precompiles=refused_precompiles
+            )
 
     def apply(
         self,
@@ -55,6 +64,13 @@ class BlockTransition:
 
         Spec: EXEC-REFUSED, EXEC-OPEN-CALL.
         """
+        if self._shadow is not None:
+            return self._apply_with_shadow(self._shadow, transaction, must_succeed=must_succeed)
+        return self._apply(transaction, must_succeed=must_succeed, watcher=watcher)
+
+    def _apply(
+        self, transaction: Transaction, *, must_succeed: bool, watcher: Watcher | None = None
+    ) -> Outcome:
         check_envelope(transaction, self.context.chain_id)
         self._check_block_gas(transaction)
         check_sender(transaction, self.journal.load(transaction.sender), self.context.base_fee_wei)
@@ -65,7 +81,7 @@ class BlockTransition:
                 self.context,
                 call,
                 refused_precompiles=self._refused_precompiles,
-                computation_class=None if watcher is None else WatchedComputation,
+                computation_class=self._loop if watcher is None else WatchedComputation,
                 watcher=watcher,
             )
             if must_succeed and not outcome.is_success:
@@ -85,8 +101,42 @@ class BlockTransition:
         return merge_blooms(receipt.bloom for receipt in self.receipts)
 
     def collect_changes(self) -> StateChanges:
-        """Return the block's net effect so far."""
-        return self.journal.collect_changes()
+        """Return the block's net effect so far.
+
+        Raises:
+            InvariantViolation: In shadow mode, when the two interpreters differ.
+        """
+        changes = self.journal.collect_changes()
+        if self._shadow is not None and self._shadow.collect_changes() != changes:
+            raise InvariantViolation(
+                f"opcode loop and py-evm disagree about the state at height {self.context.height}",
+                rule="EXEC-LOOP",
+            )
+        return changes
+
+    def _apply_with_shadow(
+        self, shadow: "BlockTransition", transaction: Transaction, *, must_succeed: bool
+    ) -> Outcome:
+        """Apply with our loop and with py-evm's opcodes, and stop at a difference.
+
+        Raises:
+            InvalidTransaction: Both refuse the transaction.
+            InvariantViolation: They differ.
+
+        Spec: EXEC-LOOP.
+        """
+        own = _attempt(self, transaction, must_succeed=must_succeed)
+        stock = _attempt(shadow, transaction, must_succeed=must_succeed)
+        if _visible(own) != _visible(stock):
+            raise InvariantViolation(
+                f"opcode loop and py-evm disagree about 0x{transaction.hash.hex()} at height "
+                f"{self.context.height}: {_visible(own)} against {_visible(stock)}; set the "
+                "interpreter to stock and report the transaction",
+                rule="EXEC-LOOP",
+            )
+        if isinstance(own, InvalidInput):
+            raise own
+        return own
 
     def _check_block_gas(self, transaction: Transaction) -> None:
         """Refuse a transaction that asks for more gas than the block has left.
@@ -116,6 +166,23 @@ class BlockTransition:
                 logs=outcome.logs,
             )
         )
+
+
+def _attempt(
+    transition: BlockTransition, transaction: Transaction, *, must_succeed: bool
+) -> Outcome | InvalidInput:
+    """Return what applying gives, a refusal included."""
+    try:
+        return transition._apply(transaction, must_succeed=must_succeed)  # noqa: SLF001
+    except InvalidInput as error:
+        return error
+
+
+def _visible(result: Outcome | InvalidInput) -> tuple[object, ...]:
+    """Return the part of a result that consensus sees; words for people may differ."""
+    if isinstance(result, InvalidInput):
+        return (result.rule,)
+    return (result.is_success, result.is_revert, result.gas_used, result.output, result.logs)
 
 
 def build_message(transaction: Transaction, base_fee_wei: int) -> MessageCall:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from node.execution.admission import TransactionRule, admit_all
 from node.execution.executor import ExecutionResult, execute_block
-from node.execution.profile import ExecutionProfile
+from node.execution.profile import ExecutionProfile, Interpreter
 from node.execution.proposal import BlockDraft, BuiltBlock, build_block
 from node.primitives.block import Block
 from node.primitives.crypto import PrivateKey, keccak256
@@ -104,6 +104,7 @@ def build(
     profile: ExecutionProfile = PROFILE,
     rule: TransactionRule = admit_all,
     is_time_up: Callable[[], bool] = lambda: False,
+    interpreter: Interpreter = Interpreter.STOCK,
 ) -> BuiltBlock:
     """Build the child of ``make_parent(view)``."""
     return build_block(
@@ -119,6 +120,7 @@ def build(
         rule=rule,
         ancestor_hash=ancestor_hash,
         is_time_up=is_time_up,
+        interpreter=interpreter,
     )
 
 
@@ -128,6 +130,7 @@ def execute(
     *,
     profile: ExecutionProfile = PROFILE,
     rule: TransactionRule = admit_all,
+    interpreter: Interpreter = Interpreter.STOCK,
 ) -> ExecutionResult:
     """Execute a child of ``make_parent(view)``."""
     return execute_block(
@@ -137,6 +140,7 @@ def execute(
         profile=profile,
         rule=rule,
         ancestor_hash=ancestor_hash,
+        interpreter=interpreter,
     )
 
 
