@@ -339,6 +339,7 @@ class FixtureChain:
         state = self._chain.get_vm(self._blocks[at].header).state
         if steps is not None and options is not None:
             state.computation_class = _watched(type(state).computation_class, steps, options)
+        seen = _record_access(state)
         price = _effective_price(state, request)
         intrinsic = compute_intrinsic_gas(request)
         if request.gas_limit < intrinsic:
@@ -368,7 +369,7 @@ class FixtureChain:
                 gas_used=used - refund,
                 gas_refunded=refund,
                 error=_error_text(computation, is_revert=is_revert),
-                accessed=_accessed(state, request, message),
+                accessed=_accessed(state, request, message, seen),
             ),
             computation,
         )
@@ -609,24 +610,15 @@ def _warm(state: Any, request: CallRequest, message: Message) -> None:
 
 
 def _accessed(state: Any, request: CallRequest, message: Message) -> tuple[AccessListEntry, ...]:
-    """Return what the call found warm at its end, without what is warm anyway."""
-    database = state._account_db
-    slots: dict[Address, list[int]] = (
-        {Address(address): [] for address in sorted(database._accessed_accounts)}
-        if hasattr(database, "_accessed_accounts")
-        else {}
-    )
-    for address, store in getattr(database, "_address_stores", {}).items():
-        touched = getattr(store, "_accessed_slots", ())
-        slots.setdefault(Address(address), []).extend(sorted(touched))
+    """Return what the call touched, without what is warm anyway."""
     implied = {request.sender, message.storage_address, state.coinbase}
     return tuple(
         AccessListEntry(
             address=address,
-            storage_keys=tuple(Hash32(slot.to_bytes(32, "big")) for slot in slots[address]),
+            storage_keys=tuple(Hash32(slot.to_bytes(32, "big")) for slot in sorted(seen[address])),
         )
-        for address in sorted(slots)
-        if slots[address]
+        for address in sorted(seen)
+        if seen[address]
         or (address not in implied and int.from_bytes(address, "big") > PRECOMPILE_LAST)
     )
 
@@ -643,6 +635,8 @@ def _watched(computation_class: Any, steps: list[StructLog], options: TraceOptio
 
     def note(opcode: Any) -> Any:
         def run(computation: Any) -> Any:
+            if not computation.msg.code:
+                return opcode(computation=computation)
             at = len(steps)
             stack = tuple(
                 value if isinstance(value, int) else int.from_bytes(value, "big")
