@@ -609,7 +609,27 @@ def _warm(state: Any, request: CallRequest, message: Message) -> None:
             state.mark_storage_warm(entry.address, int.from_bytes(key, "big"))
 
 
-def _accessed(state: Any, request: CallRequest, message: Message) -> tuple[AccessListEntry, ...]:
+def _record_access(state: Any) -> dict[Address, set[int]]:
+    """Return what ``state`` will note as accessed, kept even when a call reverts."""
+    seen: dict[Address, set[int]] = {}
+    database = state._account_db
+    mark_address, mark_storage = database.mark_address_warm, database.mark_storage_warm
+
+    def note_address(address: bytes) -> None:
+        seen.setdefault(Address(address), set())
+        mark_address(address)
+
+    def note_storage(address: bytes, slot: int) -> None:
+        seen.setdefault(Address(address), set()).add(slot)
+        mark_storage(address, slot)
+
+    database.mark_address_warm, database.mark_storage_warm = note_address, note_storage
+    return seen
+
+
+def _accessed(
+    state: Any, request: CallRequest, message: Message, seen: dict[Address, set[int]]
+) -> tuple[AccessListEntry, ...]:
     """Return what the call touched, without what is warm anyway."""
     implied = {request.sender, message.storage_address, state.coinbase}
     return tuple(
