@@ -9,7 +9,7 @@ Spec: STORE-COMMIT, STORE-OPEN.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -100,6 +100,7 @@ class ChainStore:
         self._state = state
         self._head = head
         self._base = schema.decode_height(store.get(meta_key(Meta.BASE)) or b"")
+        self._restored_at = schema.decode_height(store.get(meta_key(Meta.RESTORED)) or b"")
         self._headers: OrderedDict[int, Header] = OrderedDict()
 
     # Reading blocks
@@ -113,6 +114,14 @@ class ChainStore:
     def base(self) -> Height:
         """Return the lowest height whose header is stored; above 0 after a restored snapshot."""
         return self._base
+
+    @property
+    def restored_at(self) -> Height:
+        """Return the height of the snapshot the chain was restored from; 0 when it was not.
+
+        At and below it there are headers and no bodies.
+        """
+        return self._restored_at
 
     @property
     def mode(self) -> StateMode:
@@ -136,7 +145,7 @@ class ChainStore:
         """
         header = self._headers.get(height)
         if header is None:
-            header = decode_header(self._load(schema.header_key(height), "header", height))
+            header = decode_header(self._load(schema.header_key, "header", height))
             self._headers[height] = header
             if len(self._headers) > HEADER_CACHE_COUNT:
                 self._headers.popitem(last=False)
@@ -156,7 +165,7 @@ class ChainStore:
         Raises:
             NotStored: There is no such block here.
         """
-        raw = self._load(schema.body_key(height), "body", height)
+        raw = self._load(schema.body_key, "body", height)
         return tuple(decode_transaction(rlp.as_bytes(item)) for item in rlp.decode_list(raw))
 
     def load_block(self, height: Height) -> Block:
@@ -182,7 +191,7 @@ class ChainStore:
         Raises:
             NotStored: There is no such block here.
         """
-        raw = self._load(schema.receipts_key(height), "receipts", height)
+        raw = self._load(schema.receipts_key, "receipts", height)
         return tuple(_receipt_of(item) for item in rlp.decode_list(raw))
 
     def load_hash(self, height: Height) -> BlockHash | None:
@@ -216,8 +225,8 @@ class ChainStore:
             raise NotStored(f"block 0x{block_hash.hex()} is not stored")
         return height
 
-    def _load(self, key: bytes, what: str, height: int) -> bytes:
-        raw = self._store.get(key) if 0 <= height < 1 << 64 else None
+    def _load(self, key_of: Callable[[int], bytes], what: str, height: int) -> bytes:
+        raw = self._store.get(key_of(height)) if 0 <= height <= self._head.height else None
         if raw is None:
             raise NotStored(
                 f"{what} at height {height} is not stored (base {self._base}, "
@@ -377,7 +386,7 @@ def open_chain(
     if store.get(meta_key(Meta.SCHEMA)) is None and not _is_begun(store):
         _begin(store, genesis, alloc, mode)
     _check_identity(store, genesis, mode)
-    head = _load_head(store)
+    head = load_head(store)
     state = StateStore(
         store, mode=mode, head=head.height, node_cache_size=node_cache_size, window=window
     )
@@ -406,7 +415,7 @@ def open_stored(store: KeyValueStore) -> ChainStore:
     """
     mode = load_mode(store)
     _check_schema(store)
-    head = _load_head(store)
+    head = load_head(store)
     return ChainStore(store, state=StateStore(store, mode=mode, head=head.height), head=head)
 
 
@@ -492,7 +501,12 @@ def _check_schema(store: KeyValueStore) -> None:
         )
 
 
-def _load_head(store: KeyValueStore) -> Header:
+def load_head(store: KeyValueStore) -> Header:
+    """Return the header the head pointer names.
+
+    Raises:
+        DatabaseCorrupt: It leads nowhere, or to another header.
+    """
     raw = store.get(meta_key(Meta.HEAD)) or b""
     header = store.get(schema.header_key(schema.decode_height(raw[:8])))
     if len(raw) != 40 or header is None:

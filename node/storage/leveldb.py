@@ -24,7 +24,7 @@ from node.storage.errors import (
 )
 
 BLOCK_CACHE_SIZE: Final = 64 * 1024 * 1024
-"""Bytes of uncompressed blocks LevelDB keeps in memory."""
+"""Default bound of the uncompressed blocks LevelDB keeps in memory, in bytes."""
 
 WRITE_BUFFER_SIZE: Final = 16 * 1024 * 1024
 """Bytes gathered in memory before a table is written; two such buffers may exist."""
@@ -39,8 +39,12 @@ BLOOM_FILTER_BITS: Final = 10
 class LevelDbStore:
     """A ``KeyValueStore`` in a directory of its own."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, cache_size: int = BLOCK_CACHE_SIZE) -> None:
         """Open the database in ``path``, made when missing.
+
+        Args:
+            path: Directory of its own.
+            cache_size: Bound of the uncompressed blocks kept in memory, in bytes.
 
         Raises:
             DatabaseLocked: Another process has it open.
@@ -50,7 +54,7 @@ class LevelDbStore:
             DiskFailed: The disk refused.
         """
         self._path = path
-        self._db = _open(path)
+        self._db = _open(path, cache_size)
 
     @property
     def path(self) -> Path:
@@ -136,7 +140,7 @@ def repair(path: Path) -> None:
         _translate(error, path)
 
 
-def _open(path: Path) -> plyvel.DB:
+def _open(path: Path, cache_size: int) -> plyvel.DB:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -145,7 +149,7 @@ def _open(path: Path) -> plyvel.DB:
         return plyvel.DB(
             str(path),
             create_if_missing=True,
-            lru_cache_size=BLOCK_CACHE_SIZE,
+            lru_cache_size=cache_size,
             write_buffer_size=WRITE_BUFFER_SIZE,
             max_open_files=FILES_OPEN_MAX,
             bloom_filter_bits=BLOOM_FILTER_BITS,

@@ -69,6 +69,8 @@ class Meta(bytes, Enum):
     """Height and hash of the last block committed."""
     BASE = b"base"
     """Lowest height whose block is stored; above 0 after a restored snapshot."""
+    RESTORED = b"restored"
+    """Height of the snapshot the chain was restored from; bodies begin above it."""
     TASK = b"task"
     """Name and cursor of a rewrite that must finish before the database is used."""
 

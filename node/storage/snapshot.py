@@ -464,6 +464,7 @@ class SnapshotRestore:
         stage_identity(self._manifest.genesis_hash, self._mode, base, batch)
         head = schema.encode_height(self._trusted.height) + self._trusted.hash
         batch[meta_key(Meta.HEAD)] = head
+        batch[meta_key(Meta.RESTORED)] = schema.encode_height(self._trusted.height)
         batch[meta_key(Meta.TASK)] = None
         self._store.write(batch, sync=True)
 

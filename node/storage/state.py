@@ -8,13 +8,10 @@ upon an overlay works and costs one lookup more for each level.
 Spec: STORE-OVERLAY, STORE-COW.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from node.genesis.profile import GenesisAccount
-from node.primitives.crypto import keccak256
 from node.primitives.errors import InvariantViolation
 from node.primitives.header import EMPTY_ROOT
 from node.primitives.trie import AccountLeaf
@@ -142,19 +139,6 @@ class StateOverlay:
         """Return a trie node by its hash."""
         raw = self._nodes.get(node_hash)
         return self.parent.load_node(node_hash, owner, path) if raw is None else raw
-
-
-def build_alloc_changes(alloc: Mapping[Address, GenesisAccount]) -> StateChanges:
-    """Return the changes that lead from the empty state to the first state of a chain."""
-    changes = StateChanges()
-    for address, account in alloc.items():
-        code_hash = keccak256(account.code)
-        changes.accounts[address] = Account(account.nonce, account.balance_wei, code_hash)
-        if account.code:
-            changes.codes[code_hash] = account.code
-        if account.storage:
-            changes.slots[address] = dict(account.storage)
-    return changes
 
 
 def build_overlay(view: BackedView, changes: StateChanges) -> StateOverlay:
