@@ -38,10 +38,14 @@ _DIRECTORY = click.option(
     "network",
     cls=LazyGroup,
     table={
+        "run": Attachment(
+            target="node.cli.network_run:command",
+            help="Run the network in the foreground, shown to work, until Ctrl-C.",
+        ),
         "simulate": Attachment(
             target="node.cli.network_simulate:command",
             help="Run a campaign of simulated networks with faults.",
-        )
+        ),
     },
     epilog=EXAMPLES,
 )

@@ -73,8 +73,7 @@ class NodeConsensus:
         state = parts.state()
         peers = {peer.node: peer for peer in parts.network.peers()}
         validators = tuple(
-            _validator_status(state, each, peers.get(each), parts.observer.presence.get(each))
-            for each in state.validators
+            self._validator_status(state, each, peers.get(each)) for each in state.validators
         )
         round_ms = parts.clock.monotonic_ms() - parts.observer.round_started_ms
         return ConsensusStatus(
@@ -88,6 +87,23 @@ class NodeConsensus:
             prepared_by=tuple(sorted(state.prepares)),
             committed_by=tuple(sorted(state.commits)),
             waits_for=parts.stopped_reason() or describe_wait(state, validators),
+        )
+
+    def _validator_status(
+        self, state: State, address: Address, peer: PeerStatus | None
+    ) -> ValidatorStatus:
+        member = self._parts.network.membership.find(address)
+        seen = self._parts.observer.presence.get(address, Presence())
+        is_connected = address == state.validator or (peer is not None and peer.is_connected)
+        last = seen.last_sealed
+        is_recent = last is not None and last + MISSING_BLOCKS >= state.head.height
+        return ValidatorStatus(
+            address=address,
+            name=member.municipality if member else "",
+            is_connected=is_connected,
+            last_proposed=seen.last_proposed,
+            last_sealed=last,
+            is_missing=not is_connected and not is_recent,
         )
 
     def validators_at(self, at: Height) -> tuple[Address, ...] | None:
@@ -250,23 +266,6 @@ def describe_peer(peer: PeerStatus) -> Mapping[str, Json]:
         "certificateDaysLeft": peer.certificate_days_left,
         "membershipMismatch": peer.membership_mismatch,
     }
-
-
-def _validator_status(
-    state: State, address: Address, peer: PeerStatus | None, seen: Presence | None
-) -> ValidatorStatus:
-    is_self = address == state.validator
-    is_connected = is_self or (peer is not None and peer.is_connected)
-    last_sealed = seen.last_sealed if seen else None
-    is_recent = last_sealed is not None and last_sealed + MISSING_BLOCKS >= state.head.height
-    return ValidatorStatus(
-        address=address,
-        name=peer.name if peer else ("this node" if is_self else ""),
-        is_connected=is_connected,
-        last_proposed=seen.last_proposed if seen else None,
-        last_sealed=last_sealed,
-        is_missing=not is_connected and not is_recent,
-    )
 
 
 def _proposer(state: State) -> Address:

@@ -1,0 +1,203 @@
+"""`daicho network run`: the local network in the foreground, shown to work, until Ctrl-C.
+
+What it shows it also checks: a transaction is sent over JSON-RPC, and its receipt is proven
+against a header whose seals a quorum of the validators made.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from node.cli.client import NodeUnreachable, RpcClient
+from node.cli.network import (
+    DIRECTORY_DEFAULT,
+    RPC_PORT_DEFAULT,
+    describe,
+    open_network,
+    wait_for_block,
+)
+from node.cli.output import Output
+from node.consensus.seals import check_commit_seals
+from node.primitives.errors import Unavailable
+from node.primitives.header import Header, decode_header
+from node.primitives.receipt import decode_receipt
+from node.primitives.transaction import sign_transaction
+from node.primitives.trie import ordered_key, verify_proof
+from node.runtime.localnet import CHAIN_ID, LocalNetwork, LocalNode, LocalPlan
+
+RECEIPT_TIMEOUT_S: Final = 60.0
+
+DEMONSTRATION_CODE: Final = bytes.fromhex("600a600c600039600a6000f3602a60005260206000f3")
+"""Init code of a contract of ten bytes that answers every call with 42."""
+
+
+@click.command("run")
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DIRECTORY_DEFAULT,
+    show_default=True,
+    help="Where the network lives.",
+)
+@click.option("--period", type=click.IntRange(1, 60), default=2, help="Seconds between blocks.")
+@click.option(
+    "--rpc-port",
+    type=click.IntRange(0, 65_000),
+    default=RPC_PORT_DEFAULT,
+    show_default=True,
+    help="First JSON-RPC port; taken ports are replaced by free ones.",
+)
+@click.option("--exit", "is_check", is_flag=True, help="End after the check.")
+@click.pass_obj
+def command(output: Output, directory: Path, period: int, rpc_port: int, is_check: bool) -> None:
+    """Start the network, send a transaction, prove it, and stay until Ctrl-C."""
+    plan = LocalPlan(block_period_s=period, rpc_port=rpc_port)
+    network = open_network(directory, plan)
+    with _interruptible() as stopped:
+        try:
+            for node in network.nodes:
+                network.start(node)
+            wait_for_block(output, network, above=-1)
+            output.result(_demonstrate(network), title="a transaction, final and proven")
+            output.rows([describe(network, node) for node in network.nodes])
+            _show_endpoints(output, network)
+            if not is_check:
+                _watch(output, network, stopped)
+        finally:
+            output.say("stopping the nodes")
+            network.stop_all()
+    output.say("stopped")
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C or SIGTERM into an event, so that the nodes are always stopped."""
+    stopped = threading.Event()
+    previous: dict[signal.Signals, Any] = {}
+
+    def stop(number: int, frame: object) -> None:
+        del frame
+        stopped.set()
+        signal.signal(number, previous[signal.Signals(number)])
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _demonstrate(network: LocalNetwork) -> dict[str, object]:
+    """Send a transaction at the first node and prove at the last that it is final."""
+    first, last = network.nodes[0], network.nodes[-1]
+    key = network.governor_key(first)
+    client = RpcClient(first.rpc_url)
+    nonce = int(client.call("eth_getTransactionCount", f"0x{key.address.hex()}", "latest"), 16)
+    transaction = sign_transaction(
+        key, chain_id=CHAIN_ID, nonce=nonce, gas_limit=100_000, to=None, data=DEMONSTRATION_CODE
+    )
+    started = time.monotonic()
+    sent = client.call("eth_sendRawTransaction", f"0x{transaction.raw.hex()}")
+    receipt = _wait_for_receipt(client, sent)
+    waited = time.monotonic() - started
+    proof = _fetch_proof(last, sent)
+    header = decode_header(_data(proof["header"]))
+    validators = header.extra_data.validators
+    check_commit_seals(header, validators)
+    _check_receipt(header, proof)
+    return {
+        "transaction": sent,
+        "sent by": f"governor of {first.name}, 0x{key.address.hex()}",
+        "block": int(receipt["blockNumber"], 16),
+        "status": "success" if receipt["status"] == "0x1" else "failed",
+        "gas used": int(receipt["gasUsed"], 16),
+        "contract": receipt["contractAddress"],
+        "final after": f"{waited:.2f} s",
+        "proven at": f"{last.name}: {len(header.extra_data.seals)} of {len(validators)} seals, "
+        f"receipt in 0x{header.receipts_root.hex()[:16]}…",
+    }
+
+
+def _wait_for_receipt(client: RpcClient, transaction_hash: str) -> dict[str, str]:
+    deadline = time.monotonic() + RECEIPT_TIMEOUT_S
+    while time.monotonic() < deadline:
+        receipt: dict[str, str] | None = client.call("eth_getTransactionReceipt", transaction_hash)
+        if receipt is not None:
+            return receipt
+        time.sleep(0.05)
+    raise Unavailable(f"transaction {transaction_hash} not final after {RECEIPT_TIMEOUT_S:.0f} s")
+
+
+def _fetch_proof(node: LocalNode, transaction_hash: str) -> dict[str, Any]:
+    """Return a receipt's proof from a node that may be a block behind the one asked first."""
+    client = RpcClient(node.rpc_url)
+    deadline = time.monotonic() + RECEIPT_TIMEOUT_S
+    while client.call("eth_getTransactionReceipt", transaction_hash) is None:
+        if time.monotonic() > deadline:
+            raise Unavailable(f"{node.name} does not follow; read {node.log_path}")
+        time.sleep(0.05)
+    proof: dict[str, Any] = client.call("daicho_getReceiptProof", transaction_hash)
+    return proof
+
+
+def _check_receipt(header: Header, proof: dict[str, Any]) -> None:
+    key = ordered_key(int(proof["transactionIndex"], 16))
+    nodes = [_data(node) for node in proof["receiptProof"]]
+    proven = verify_proof(header.receipts_root, key, nodes)
+    if proven is None or not decode_receipt(proven).is_success:
+        raise Unavailable("the receipt is not proven by its header")
+
+
+def _show_endpoints(output: Output, network: LocalNetwork) -> None:
+    for node in network.nodes:
+        output.say(
+            f"{node.name:<8} JSON-RPC {node.rpc_url} (ws too)  "
+            f"health http://127.0.0.1:{node.metrics_port}/readiness  log {node.log_path}"
+        )
+    output.say(f"chain id {CHAIN_ID}; development keys under {network.root}/nodes")
+
+
+def _watch(output: Output, network: LocalNetwork, stopped: threading.Event) -> None:
+    """Show a status line until Ctrl-C, and say so when a node ends."""
+    output.say("running; Ctrl-C stops the nodes")
+    ended: set[str] = set()
+    try:
+        while not stopped.wait(1.0):
+            for node in network.nodes:
+                if network.process_id(node) is None and node.name not in ended:
+                    ended.add(node.name)
+                    output.say(f"{node.name} ended; read {node.log_path}")
+            output.progress(_status_line(network))
+            if len(ended) == len(network.nodes):
+                raise Unavailable("every node ended")
+    except KeyboardInterrupt:
+        return
+    finally:
+        output.progress_done()
+
+
+def _status_line(network: LocalNetwork) -> str:
+    for node in network.nodes:
+        try:
+            status = RpcClient(node.rpc_url, timeout_s=2).call("daicho_consensusStatus")
+        except NodeUnreachable:
+            continue
+        return (
+            f"height {int(status['height'], 16) - 1} final, round {int(status['round'], 16)} of "
+            f"the next; waits for {status['waitsFor']}"
+        )
+    return "no node answers"
+
+
+def _data(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
