@@ -35,8 +35,10 @@ from eth.vm.forks.shanghai.constants import MAX_INITCODE_SIZE
 from eth.vm.forks.shanghai.opcodes import SHANGHAI_OPCODES
 from eth.vm.forks.shanghai.state import ShanghaiState, ShanghaiTransactionExecutor
 from eth.vm.logic.invalid import InvalidOpcode
+from eth.vm.memory import Memory as StockMemory
 from eth.vm.message import Message
 from eth.vm.opcode_values import CREATE, CREATE2, JUMPDEST, PUSH1, PUSH32, SELFDESTRUCT
+from eth.vm.stack import Stack as StockStack
 from eth.vm.transaction_context import BaseTransactionContext
 from eth_utils import ValidationError
 
@@ -58,10 +60,12 @@ __all__ = [
     "OutOfBoundsRead",
     "OutOfGas",
     "Revert",
+    "StockMemory",
+    "StockStack",
     "VMError",
     "WriteProtection",
 ]
-"""What ``watched`` and ``loop`` build upon."""
+"""What ``watched`` and the loop build upon."""
 
 eth_hash.auto.keccak.hasher = keccak256
 
@@ -218,6 +222,15 @@ class State(ShanghaiState):
         self.refused_precompiles = refused_precompiles
         self.watcher: object | None = None
         self._ancestor_hash = context.ancestor_hash
+        self.block_words = {
+            0x41: int.from_bytes(context.coinbase, "big"),
+            0x42: context.timestamp_s,
+            0x43: context.height,
+            0x44: int.from_bytes(context.mix_hash, "big"),
+            0x45: context.gas_limit,
+            0x46: context.chain_id,
+            0x48: context.base_fee_wei,
+        }
         self.execution_context = ExecutionContext(
             coinbase=context.coinbase,
             timestamp=context.timestamp_s,
@@ -273,6 +286,7 @@ class Executor(ShanghaiTransactionExecutor):
         if price:
             journal.set_balance(call.sender, journal.get_balance(call.sender) - price)
         journal.set_nonce(call.sender, nonce + 1)
+        journal.mark_address_warm(self.vm_state.coinbase)
         is_create = call.to is None
         return Message(
             gas=call.gas_limit - call.intrinsic_gas,

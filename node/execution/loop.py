@@ -22,8 +22,11 @@ from node.execution.evm import (
     InvalidOpcode,
     OutOfGas,
     Revert,
+    StockMemory,
+    StockStack,
     find_jump_destinations,
 )
+from node.execution.loop_calls import CALLS, Meter, run_call
 from node.execution.loop_operations import OPERATIONS, Frame, Operation, Stack, log, reach
 
 STACK_DEPTH_MAX: Final = 1_024
@@ -50,10 +53,23 @@ Run: TypeAlias = tuple[int, int, int, tuple[Step, ...], Ending, int]
 
 
 class LoopComputation(Computation):
-    """Our computation with its opcodes run by ``run_frame``.
+    """Our computation with its opcodes run by ``run_frame``, made without py-evm's checks of us.
 
     Spec: EXEC-LOOP.
     """
+
+    def __init__(self, state: Any, message: Any, transaction_context: Any) -> None:
+        self.state = state
+        self.msg = message
+        self.transaction_context = transaction_context
+        self._gas_meter = Meter(message.gas)
+        self._stack = StockStack()
+        self._memory = StockMemory()
+        self._log_entries: list[Any] = []
+        self.children: list[Any] = []
+        self.accounts_to_delete: list[Any] = []
+        self.beneficiaries: list[Any] = []
+        self.gas_returned = self.gas_refunded = 0
 
     @classmethod
     def apply_computation(
@@ -184,6 +200,8 @@ def decode_ending(
         return branch, target << 32 | following, price, taken
     if opcode in OWN_ENDINGS:
         return OWN_ENDINGS[opcode], 0, 0, 0
+    if opcode in CALLS:
+        return call, following << 8 | opcode, 0, CALLS[opcode]
     return run_stock, following << 8 | opcode, 0, 0
 
 
@@ -272,6 +290,12 @@ def run_stock(frame: Frame, stack: Stack, operand: int) -> int:
     return operand >> 8
 
 
+def call(frame: Frame, stack: Stack, operand: int) -> int:
+    """CALL, CALLCODE, DELEGATECALL or STATICCALL: the low byte of ``operand`` says which."""
+    run_call(frame, stack, operand & 0xFF, LoopComputation)
+    return operand >> 8
+
+
 def nothing(_frame: Frame, _stack: Stack, _operand: int) -> None:
     """Fill the place of an operation in an inlined step."""
 
@@ -290,8 +314,8 @@ def build_simple() -> tuple[tuple[Step, int, int, int] | None, ...]:
     """Return each opcode's step, gas, words taken and given; None for those that end a run."""
     table: list[tuple[Step, int, int, int] | None] = [None] * 256
     for opcode, (operation, price, taken, given) in OPERATIONS.items():
-        topics = opcode - 0xA0 if operation is log else 0
-        table[opcode] = ((OPERATE, topics, operation), price, taken, given)
+        operand = opcode - 0xA0 if operation is log else opcode
+        table[opcode] = ((OPERATE, operand, operation), price, taken, given)
     table[0x50] = ((POP, 0, nothing), 2, 1, 0)
     table[0x58] = ((POSITION, 0, nothing), 2, 0, 1)
     table[0x5B] = ((NO_STEP, 0, nothing), 1, 0, 0)

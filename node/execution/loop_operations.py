@@ -358,44 +358,14 @@ def gasprice(frame: Frame, stack: Stack, _operand: int) -> None:
     stack.append(frame.computation.transaction_context.gas_price)
 
 
-def coinbase(frame: Frame, stack: Stack, _operand: int) -> None:
-    """COINBASE."""
-    stack.append(int.from_bytes(frame.state.coinbase, "big"))
-
-
-def timestamp(frame: Frame, stack: Stack, _operand: int) -> None:
-    """TIMESTAMP."""
-    stack.append(frame.state.timestamp)
-
-
-def number(frame: Frame, stack: Stack, _operand: int) -> None:
-    """NUMBER."""
-    stack.append(frame.state.block_number)
-
-
-def prevrandao(frame: Frame, stack: Stack, _operand: int) -> None:
-    """PREVRANDAO."""
-    stack.append(int.from_bytes(frame.state.mix_hash, "big"))
-
-
-def gaslimit(frame: Frame, stack: Stack, _operand: int) -> None:
-    """GASLIMIT."""
-    stack.append(frame.state.gas_limit)
-
-
-def chainid(frame: Frame, stack: Stack, _operand: int) -> None:
-    """CHAINID."""
-    stack.append(frame.state.execution_context.chain_id)
-
-
 def selfbalance(frame: Frame, stack: Stack, _operand: int) -> None:
     """SELFBALANCE."""
     stack.append(frame.journal.get_balance(frame.address))
 
 
-def basefee(frame: Frame, stack: Stack, _operand: int) -> None:
-    """BASEFEE."""
-    stack.append(frame.state.base_fee)
+def block_word(frame: Frame, stack: Stack, operand: int) -> None:
+    """COINBASE to BASEFEE: ``operand`` is the opcode."""
+    stack.append(frame.state.block_words[operand])
 
 
 # Memory, storage, logs
@@ -538,14 +508,14 @@ OPERATIONS: Final[dict[int, tuple[Operation, int, int, int]]] = {
     0x3A: (gasprice, 2, 0, 1),
     0x3D: (returndatasize, 2, 0, 1),
     0x3E: (returndatacopy, 3, 3, 0),
-    0x41: (coinbase, 2, 0, 1),
-    0x42: (timestamp, 2, 0, 1),
-    0x43: (number, 2, 0, 1),
-    0x44: (prevrandao, 2, 0, 1),
-    0x45: (gaslimit, 2, 0, 1),
-    0x46: (chainid, 2, 0, 1),
+    0x41: (block_word, 2, 0, 1),
+    0x42: (block_word, 2, 0, 1),
+    0x43: (block_word, 2, 0, 1),
+    0x44: (block_word, 2, 0, 1),
+    0x45: (block_word, 2, 0, 1),
+    0x46: (block_word, 2, 0, 1),
     0x47: (selfbalance, 5, 0, 1),
-    0x48: (basefee, 2, 0, 1),
+    0x48: (block_word, 2, 0, 1),
     0x51: (mload, 3, 1, 1),
     0x52: (mstore, 3, 2, 0),
     0x53: (mstore8, 3, 2, 0),

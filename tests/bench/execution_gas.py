@@ -1,8 +1,8 @@
 """Worst-case time per million gas of every opcode class and precompile, and what limits follow.
 
-Run as ``python -m tests.bench.execution_gas [--interpreter loop] [--json FILE]``. Each case is a contract that
-loops over one kind of work with the dearest operands known, until its gas is spent, in a block of
-its own: execution, receipts and state root are timed together, on a state in memory.
+Run as ``python -m tests.bench.execution_gas --interpreter loop --json FILE``. Each case is a
+contract that loops over one kind of work with the dearest operands known, until its gas is spent,
+in a block of its own: execution, receipts and state root are timed together, on a state in memory.
 """
 
 import argparse
@@ -162,7 +162,9 @@ def calls() -> list[Work]:
     """Return calls and creations."""
     callee = f"0x{CALLEE.hex()}"
     jump_to_end = assemble(f"{CODE_SIZE - 1} JUMP")
-    run_of_pushes = jump_to_end + b"\x60" * (CODE_SIZE - 1 - len(jump_to_end)) + b"\x5b"
+    pairs = (CODE_SIZE - 1 - len(jump_to_end)) // 2
+    padding = b"\x5b" * (CODE_SIZE - 1 - len(jump_to_end) - 2 * pairs)
+    run_of_pushes = jump_to_end + padding + b"\x60" * 2 * pairs + b"\x5b"
     return [
         Work(name="CALL empty account", body="0 0 0 0 0 0xabcdef GAS CALL POP"),
         Work(name="CALL code of 1 byte", body=f"0 0 0 0 0 {callee} GAS CALL POP", callee=b"\x00"),
@@ -188,9 +190,16 @@ def calls() -> list[Work]:
         Work(name="CREATE empty", body="0 0 0 CREATE POP"),
         Work(name="CREATE 1 kB of zeros", body="1024 0 0 CREATE POP"),
         Work(
-            name="CREATE 48 kB",
+            name="CREATE 48 kB of JUMPDEST",
             body="49152 0 0 CREATE POP",
-            setup="0x605b605b 0 MSTORE",
+            setup=f"{CODE_SIZE} 0 0 {callee} EXTCODECOPY {CODE_SIZE} 0 DUP2 {callee} EXTCODECOPY",
+            callee=b"\x5b" * CODE_SIZE,
+        ),
+        Work(
+            name="CREATE 48 kB of PUSH0 POP",
+            body="49152 0 0 CREATE POP",
+            setup=f"{CODE_SIZE} 0 0 {callee} EXTCODECOPY {CODE_SIZE} 0 DUP2 {callee} EXTCODECOPY",
+            callee=b"\x5f\x50" * (CODE_SIZE // 2),
         ),
         Work(name="CREATE2 48 kB", body="DUP1 49152 0 0 CREATE2 POP 1 ADD", setup="1"),
     ]
