@@ -8,21 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from eth_abi import encode
+
 from node.execution.executor import ExecutionResult, execute_block
 from node.execution.permissions import PermissionRule
-from node.execution.profile import ExecutionProfile
+from node.execution.profile import profile_of_chain
 from node.execution.proposal import BlockDraft, Skipped, build_block
 from node.genesis.build import GenesisDescription, build_genesis
 from node.genesis.parse import parse_genesis
-from node.genesis.profile import Genesis
 from node.genesis.system_contracts import Municipality, OpenCall
 from node.primitives.block import Block
 from node.primitives.crypto import PrivateKey, keccak256
-from node.primitives.header import ExtraData
+from node.primitives.header import ExtraData, Header
 from node.primitives.transaction import Transaction, sign_transaction
-from node.primitives.types import Address, BlockHash, Height
-from node.storage.state import EMPTY_VIEW, build_overlay
-from node.storage.view import Account, BackedView, StateChanges
+from node.primitives.types import Address, Height
+from node.runtime.ledger import changes_of
+from node.storage.chain import open_chain
+from node.storage.kv import MemoryStore
+from node.storage.state_store import CommittedView, StateMode
 
 CHAIN_ID: Final = 20_261
 GENESIS_TIME_S: Final = 1_790_000_000
@@ -32,6 +35,13 @@ NAMES: Final = ("つくば市", "五霞町", "境町", "茨城県")
 def key_of(role: str) -> PrivateKey:
     """Return the development key of a role, always the same."""
     return PrivateKey(keccak256(b"daicho development key: " + role.encode()))
+
+
+def encode_call(signature: str, *arguments: object) -> bytes:
+    """Return the call data of ``name(types)`` with ``arguments``."""
+    types = signature[signature.index("(") + 1 : -1]
+    selector = keccak256(signature.encode())[:4]
+    return selector + encode(types.split(",") if types else [], arguments)
 
 
 MUNICIPALITY_KEYS: Final = tuple(key_of(f"municipality {at}") for at in range(1, 5))
@@ -64,17 +74,6 @@ def describe(
     )
 
 
-def build_genesis_view(genesis: Genesis) -> BackedView:
-    """Build the first state."""
-    changes = StateChanges()
-    for address, account in genesis.alloc.items():
-        code_hash = keccak256(account.code)
-        changes.codes[code_hash] = account.code
-        changes.accounts[address] = Account(account.nonce, account.balance_wei, code_hash)
-        changes.slots[address] = dict(account.storage)
-    return build_overlay(EMPTY_VIEW, changes)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """A block the ledger made."""
@@ -95,19 +94,23 @@ class Ledger:
         self.genesis_file = build_genesis(description or describe())
         self.genesis = parse_genesis(self.genesis_file)
         self.rule = PermissionRule()
-        profile = self.genesis.profile
-        self.profile = ExecutionProfile(
-            chain_id=profile.chain_id,
-            block_gas_limit=profile.block_gas_limit,
-            transaction_gas_cap=profile.transaction_gas_max,
+        self.profile = profile_of_chain(self.genesis.profile)
+        self.chain = open_chain(
+            MemoryStore(),
+            genesis=Block(header=self.genesis.header),
+            alloc=changes_of(self.genesis),
+            mode=StateMode.ARCHIVE,
         )
-        self.blocks = [Block(header=self.genesis.header)]
-        self.view: BackedView = build_genesis_view(self.genesis)
 
     @property
-    def head(self) -> Block:
-        """Return the last block."""
-        return self.blocks[-1]
+    def head(self) -> Header:
+        """Return the header of the last block."""
+        return self.chain.head
+
+    @property
+    def view(self) -> CommittedView:
+        """Return the state after the last block."""
+        return self.chain.head_view()
 
     def nonce_of(self, address: Address) -> int:
         """Return the next nonce of an account."""
@@ -140,7 +143,7 @@ class Ledger:
 
         The block is executed a second time from its bytes' records, as by another validator.
         """
-        parent = self.head.header
+        parent = self.head
         proposer = VALIDATOR_KEYS[parent.height % 4]
         built = build_block(
             parent=parent,
@@ -153,33 +156,30 @@ class Ledger:
             view=self.view,
             profile=self.profile,
             rule=self.rule,
-            ancestor_hash=self.hash_at,
+            ancestor_hash=self.chain.load_hash,
             is_time_up=lambda: False,
         )
         result = self.execute(built.block)
         assert result.state_root == built.block.header.state_root
-        self.blocks.append(seal(built.block))
-        self.view = result.overlay
-        return Made(block=self.head, result=result, skipped=built.skipped)
+        block = seal(built.block)
+        self.chain.commit_block(block, result.receipts, result.overlay)
+        return Made(block=block, result=result, skipped=built.skipped)
 
     def execute(self, block: Block) -> ExecutionResult:
         """Execute a child of the head as a validator does, without accepting it."""
         return execute_block(
-            parent=self.head.header,
+            parent=self.head,
             block=block,
             view=self.view,
             profile=self.profile,
             rule=self.rule,
-            ancestor_hash=self.hash_at,
+            ancestor_hash=self.chain.load_hash,
         )
-
-    def hash_at(self, height: Height) -> BlockHash | None:
-        """Return hash (b) at ``height``."""
-        return self.blocks[height].hash if 0 <= height < len(self.blocks) else None
 
     def export(self) -> bytes:
         """Return every block after genesis as a stream of RLP."""
-        return b"".join(block.encode() for block in self.blocks[1:])
+        blocks = self.chain.iterate_blocks(Height(1), self.head.height)
+        return b"".join(block.encode() for block in blocks)
 
 
 def seal(block: Block, keys: Sequence[PrivateKey] = VALIDATOR_KEYS) -> Block:
