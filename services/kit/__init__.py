@@ -1,0 +1,1 @@
+"""What every town service stands on: HTTP, identity, database, events, audit, envelopes, jobs."""
