@@ -157,6 +157,7 @@ class Listener:
         except InvalidInput:
             return _turn_away(403)
         finally:
+            known.set()
             self._known.pop(request.protocol, None)
         return answer
 

@@ -98,7 +98,7 @@ class Mesh:
 
     def __init__(self, setup: NetworkSetup, membership: Membership, traffic: Traffic) -> None:
         """Hold what ``start`` needs."""
-        self.refusals: dict[str, int] = {}
+        self._refusals: dict[str, int] = {}
         self._setup = setup
         self._membership = membership
         self._traffic = traffic
@@ -131,7 +131,9 @@ class Mesh:
             configure_tls(context)
             context.load_cert_chain(self._setup.tls.certificate, self._setup.tls.key)
         self._trust(self._membership.members)
-        self._listener = Listener(self._accept, server, self._setup.timings.handshake_ms)
+        timings = self._setup.timings
+        door_ms = timings.handshake_ms + timings.farewell_ms
+        self._listener = Listener(self._accept, server, door_ms)
         self._dialler = Dialler(client, self._setup.timings.handshake_ms)
         await self._dialler.start()
         await self._listener.start(self._setup.host, self._setup.port)
@@ -209,6 +211,12 @@ class Mesh:
             entry.status(self._membership, now_ms=now_ms, now_s=now_s)
             for _node, entry in sorted(self._roster.items())
         )
+
+    @property
+    def refusals(self) -> dict[str, int]:
+        """Return how many connections were refused, by reason; ``door`` is before any handshake."""
+        at_door = self._listener.refused_count if self._listener is not None else 0
+        return {**self._refusals, "door": at_door} if at_door else dict(self._refusals)
 
     def connected(self) -> tuple[Address, ...]:
         """Return the nodes connected now, ascending."""
@@ -434,7 +442,7 @@ class Mesh:
 
         Spec: WIRE-STATUS.
         """
-        self.refusals[ending.reason] = self.refusals.get(ending.reason, 0) + 1
+        self._refusals[ending.reason] = self._refusals.get(ending.reason, 0) + 1
         name = "stranger"
         if entry is not None:
             name = entry.member.name

@@ -43,6 +43,7 @@ from node.p2p.listener import PEER_PATH
 from node.p2p.mesh import NetworkSetup
 from node.p2p.network import PeerNetwork
 from node.p2p.peer import Timings
+from node.p2p.roster import PeerStatus
 from node.p2p.source import ChainStatus
 from node.p2p.wire import FRAME_SIZE_MAX, decode_frame, encode_frame
 from node.primitives.crypto import PrivateKey, keccak256
@@ -158,12 +159,17 @@ def build_test_member(
 
 
 def signed_membership(
-    members: Sequence[Member], *, version: int = 1, valid_days: int = 365, signer_count: int = 3
+    members: Sequence[Member],
+    *,
+    version: int = 1,
+    valid_days: int = 365,
+    signer_count: int = 3,
+    genesis_hash: BlockHash = GENESIS,
 ) -> Membership:
     """Build a document of four governors, signed by ``signer_count`` of them."""
     document = build_membership(
         version=version,
-        genesis_hash=GENESIS,
+        genesis_hash=genesis_hash,
         issued_at_s=NOW_S - DAY_S,
         valid_until_s=NOW_S + valid_days * DAY_S,
         governors=tuple(
@@ -188,10 +194,11 @@ def local_peer(index: int) -> LocalPeer:
     )
 
 
-def tls_files(folder: Path, index: int, *, lifetime_days: int = 365) -> TlsFiles:
+def tls_files(folder: Path, index: int, *, days_left: int = 365) -> TlsFiles:
     """Make the TLS files of node ``index`` in ``folder``."""
     files = TlsFiles(certificate=folder / f"{index}.crt", key=folder / f"{index}.key")
-    tls = create_tls_identity(node_key(index), now_s=NOW_S, lifetime_days=lifetime_days)
+    made_s = NOW_S + (days_left - 365) * DAY_S
+    tls = create_tls_identity(node_key(index), now_s=made_s, lifetime_days=365)
     save_tls_identity(files, tls)
     return files
 
@@ -209,11 +216,7 @@ class TestNode:
     ledger: MemoryLedger
     """What it serves."""
 
-    @property
-    def address(self) -> bytes:
-        return node_key(self.index).address
-
-    def peer(self, other: int) -> "object":
+    def peer(self, other: int) -> PeerStatus:
         """Return the status it has of node ``other``."""
         return next(s for s in self.network.peers() if s.node == node_key(other).address)
 
@@ -226,7 +229,7 @@ def build_node(
     timings: Timings = QUICK,
     clock: SteadyClock | None = None,
     local: LocalPeer | None = None,
-    lifetime_days: int = 365,
+    days_left: int = 365,
 ) -> TestNode:
     """Build node ``index``, listening where the document says."""
     member = membership.find(node_key(index).address)
@@ -234,7 +237,7 @@ def build_node(
     ledger = MemoryLedger()
     setup = NetworkSetup(
         identity=node_key(index),
-        tls=tls_files(folder, index, lifetime_days=lifetime_days),
+        tls=tls_files(folder, index, days_left=days_left),
         local=local_peer(index) if local is None else local,
         source=ledger,
         clock=SteadyClock() if clock is None else clock,
