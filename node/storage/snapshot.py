@@ -58,6 +58,9 @@ HEADERS_MAX: Final = 100_000
 RESTORE_BATCH_SIZE: Final = 4 * 1024 * 1024
 """Bytes gathered before a restore writes them."""
 
+PROGRESS_STEP: Final = 1_000
+"""Entries between two reports of progress."""
+
 RESTORE_TASK: Final = b"daicho db restore"
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -219,7 +222,7 @@ def _write_state(
                 writer.add([b"a", address_hash, encode_record(record)])
             case SlotEntry(slot_hash, value):
                 writer.add([b"s", slot_hash, value])
-        if progress is not None and count % 1_000 == 0:
+        if progress is not None and count % PROGRESS_STEP == 0:
             progress(count, 0)
     check_root(root.finish(), header)
 

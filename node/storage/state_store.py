@@ -211,6 +211,8 @@ class StateStore:
 
     def read_node(self, view: CommittedView, node_hash: Hash32, owner: bytes, path: str) -> bytes:
         """Return a trie node of ``view``, checked against its hash when it comes from disk."""
+        if self.mode is StateMode.LIVE and view.height != self._head:
+            self._refuse_node(view, node_hash, owner, path)
         raw = self._nodes.get(node_hash)
         if raw is not None:
             return raw
