@@ -14,7 +14,7 @@
         Whoever uses this module checks who is voting before it calls `_vote`. Votes are kept by
         municipality id: they outlive a change of the municipality's account, and those of a
         municipality that is no longer active do not count.
-@custom:rule PERM-MAJORITY, PERM-EXPIRY
+@custom:spec PERM-MAJORITY, PERM-EXPIRY.
 """
 
 

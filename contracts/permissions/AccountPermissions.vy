@@ -28,7 +28,7 @@
         a municipality with all its services and residents by `Municipalities.deactivate`.
         The last governor cannot be removed. Stands at its address from genesis on; no
         constructor runs.
-@custom:rule PERM-GOVERNOR, PERM-SERVICE, PERM-RESIDENT, PERM-OPEN-CALL, PERM-MAJORITY
+@custom:spec PERM-OWN-SERVICES, PERM-ATTEST, PERM-LAST, PERM-MAJORITY.
 """
 
 from ..interfaces import IMunicipalities

@@ -18,7 +18,7 @@
         its first storage; no constructor runs. What is stored of a validator key is for people
         and clients: who validates is decided by votes in headers, who connects by the local
         membership file.
-@custom:rule PERM-MUNICIPALITIES, PERM-MAJORITY
+@custom:spec PERM-MUNICIPALITIES, PERM-LAST, PERM-MAJORITY.
 """
 
 from ..interfaces import IMunicipalities
