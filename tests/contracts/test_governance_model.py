@@ -193,7 +193,7 @@ def run(founded: City, examples: int, steps: int) -> None:
 
 
 def test_random_governance_agrees_with_the_model(founded: City) -> None:
-    run(founded, examples=5, steps=20)
+    run(founded, examples=10, steps=25)
 
 
 @pytest.mark.nightly
