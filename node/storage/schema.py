@@ -193,7 +193,7 @@ def evidence_key(height: int, digest: bytes) -> bytes:
 
 def range_of(start: bytes) -> tuple[bytes, bytes]:
     """Return the bounds of all keys that begin with ``start``, which does not end in 0xff."""
-    return start, start[:-1] + bytes((start[-1] + 1,))
+    return bytes(start), start[:-1] + bytes((start[-1] + 1,))
 
 
 def range_of_owner(prefix: Prefix, owner: bytes) -> tuple[bytes, bytes]:
