@@ -74,6 +74,14 @@ def test_a_commit_that_does_not_count_leaves_the_quorum_short(stray: Message) ->
     assert driver.state.step is Step.COMMITTING
 
 
+def test_the_first_commit_of_an_author_stands() -> None:
+    driver = prepared()
+
+    effects = driver.feed(commit(PROPOSER, OTHER_BLOCK), commit(PROPOSER), commit(THIRD))
+
+    assert of_kind(effects, Decide) == []
+
+
 def test_a_commit_with_a_bad_seal_is_named() -> None:
     assert reasons(prepared().feed(with_bad_seal())) == [RejectReason.BAD_SEAL]
 

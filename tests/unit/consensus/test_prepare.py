@@ -79,6 +79,14 @@ def test_a_prepare_that_does_not_count_leaves_the_quorum_short(stray: Message) -
     assert driver.signed == [prepare(SECOND)]
 
 
+def test_the_first_prepare_of_an_author_stands() -> None:
+    driver = accepted()
+
+    driver.feed(prepare(PROPOSER, OTHER_BLOCK), prepare(PROPOSER), prepare(THIRD))
+
+    assert driver.state.step is Step.PREPARING
+
+
 def test_prepares_before_the_proposal_count_when_it_comes() -> None:
     driver = Driver()
     driver.begin()
