@@ -1,6 +1,6 @@
 """The invariants, as named checkers that watch a run and compute apart from the core.
 
-I1 agreement: no two honest nodes import different blocks at one height.
+I1 agreement: no two honest nodes import different blocks at one height, and none loses one.
 I2 validity: every imported block carries a quorum of seals of the set of its height, lists that
    set, and was created by somebody whose turn it had been.
 I3 one word: an honest key never signs two different things for one height, round and kind, also
@@ -76,6 +76,7 @@ class Checkers:
         self.included: set[TransactionHash] = set()
         self._votes: dict[Vote, object] = {}
         self._locks: dict[tuple[Address, Height], tuple[Round, Digest]] = {}
+        self._durable: dict[int, Height] = {}
         self._sealed: set[tuple[BlockHash, bytes]] = set()
 
     @property
@@ -88,9 +89,16 @@ class Checkers:
         """Return the height of the highest block any node has."""
         return self.chain[-1].height
 
-    def on_import(self, block: Block) -> None:
+    def on_boot(self, index: int, height: Height, *, is_restored: bool) -> None:
+        """Check that a node still has what it held to be final (I1)."""
+        if not is_restored and height < self._durable.get(index, 0):
+            raise Broken("I1", f"node {index} lost final blocks above {height}")
+        self._durable[index] = height
+
+    def on_import(self, index: int, block: Block) -> None:
         """Check a block that a node holds to be final (I1, I2, I6)."""
         height = block.height
+        self._durable[index] = max(height, self._durable.get(index, height))
         if height < len(self.chain):
             if self.chain[height].hash != block.hash:
                 raise Broken("I1", f"two blocks at height {height}")

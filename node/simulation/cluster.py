@@ -77,6 +77,7 @@ class Cluster:
             scenario.parameters.epoch_length,
             frozenset(keys[index].address for index in self.honest),
         )
+        self.lost: tuple[int, ...] = ()
         self.crash_count = 0
         self.evidence_count = 0
         self.own_key_count = 0
@@ -92,8 +93,8 @@ class Cluster:
         }
 
     def boot(self, index: int) -> None:
-        """Start a process on a host that has none."""
-        if self.replicas[index] is not None:
+        """Start a process on a host that has none, unless the host is lost."""
+        if self.replicas[index] is not None or index in self.lost:
             return
         host = self.hosts[index]
         peers = tuple((h.index, h.key.address) for h in self.hosts if h is not host)
@@ -105,8 +106,11 @@ class Cluster:
             draw_execution_ms=partial(self._draw_execution_ms, index),
         )
         self.replicas[index] = replica
-        self.note(index, "boots from a backup" if host.is_restored else "boots")
+        is_restored = host.is_restored
+        self.note(index, "boots from a backup" if is_restored else "boots")
         self.act(index, replica.boot)
+        if self.replicas[index] is replica:
+            self.checkers.on_boot(index, replica.head.height, is_restored=is_restored)
         for peer, _ in peers:
             self.greet(peer, index)
 
@@ -191,13 +195,16 @@ class Cluster:
                     self._count(index, action.what)
 
     def _transmit(self, sender: int, action: Transmit) -> None:
+        """Send to the processes that live now: a connection does not outlive its ends."""
         for receiver in action.receivers:
-            for delay_ms in self.network.travel(sender, receiver):
-                self.agenda.add(delay_ms, partial(self._deliver, sender, receiver, action.data))
+            replica = self.replicas[receiver]
+            if replica is not None:
+                for delay_ms in self.network.travel(sender, receiver):
+                    self.agenda.add(delay_ms, partial(self._deliver, sender, replica, action.data))
 
-    def _deliver(self, sender: int, receiver: int, data: bytes) -> None:
-        replica = self.replicas[receiver]
-        if replica is None:
+    def _deliver(self, sender: int, replica: Replica, data: bytes) -> None:
+        receiver = replica.host.index
+        if self.replicas[receiver] is not replica:
             return
         try:
             frame = decode_frame(data)
@@ -206,7 +213,7 @@ class Cluster:
         self.note(receiver, f"<- n{sender} {describe_frame(frame)}")
         twister = self._twisters.get(receiver)
         if twister is not None and frame is not None:
-            self.act(receiver, lambda now_ms: twister.overhear(frame, data, replica))
+            self.act(receiver, lambda now_ms: twister.overhear(frame, data))
             if twister.is_own(frame):
                 return
         self.act(receiver, partial(replica.hear, sender, data))
@@ -220,7 +227,7 @@ class Cluster:
         block = action.block
         decided_in = block.header.extra_data.round
         self.note(index, f"imports {block.height} {block.hash[:3].hex()} of round {decided_in}")
-        self.checkers.on_import(block)
+        self.checkers.on_import(index, block)
 
     def _count(self, index: int, what: str) -> None:
         if what.startswith("evidence") and index in self.honest:

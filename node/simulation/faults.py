@@ -88,6 +88,10 @@ class Faults:
     """How long a cut lasts; a short one with a short ``whole_ms`` is a flapping network."""
     whole_ms: int = 4_000
     """How long the network is whole between two cuts."""
+    dead_count: int = 0
+    """How many nodes are off from the start, until the calm."""
+    lost_count: int = 0
+    """How many nodes are off from the start and never return."""
     crash_permille: int = 0
     """Chance, at every boundary between two effects, that the node crashes there."""
     crash_node: int = -1
@@ -176,6 +180,8 @@ def _draw_crashes(dice: Dice, node_count: int) -> dict[str, object]:
         drawn["down_max"] = dice.between(1, node_count)
         drawn["down_ms"] = dice.pick((0, 500, 3_000, 12_000))
         drawn["torn_tail_permille"] = dice.pick((0, 500))
+    if dice.has_luck(100):
+        drawn["dead_count"] = dice.between(1, node_count - 1)
     if dice.has_luck(200):
         drawn["power_loss_count"] = dice.between(1, 3)
         drawn["torn_tail_permille"] = 500

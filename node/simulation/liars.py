@@ -74,7 +74,7 @@ class Liar:
             else:
                 yield action
 
-    def overhear(self, frame: Frame, data: bytes, replica: Replica) -> Iterator[Action]:
+    def overhear(self, frame: Frame, data: bytes) -> Iterator[Action]:
         """Remember what others say, and answer it when that is the trade."""
         self._frames.append(data)
         if not isinstance(frame, Said):
@@ -91,8 +91,6 @@ class Liar:
                 pass
         if self.lie is Lie.DOUBLE_VOTE:
             yield from self._vote_for_everything(frame.message)
-        elif self.lie is Lie.FORGED_JUSTIFICATION and isinstance(frame.message, RoundChange):
-            yield from self._forge(replica)
 
     def is_own(self, frame: Frame) -> bool:
         """Tell whether a frame is something this liar said, come back to it.
@@ -157,7 +155,7 @@ class Liar:
         extra = payload.block.header.extra_data
         vanity = keccak256(bytes((self._dice.below(256),)))
         other = _with_header(payload.block, extra_data=replace(extra, vanity=vanity))
-        side = self._dice.sample(action.receivers, self._dice.below(len(action.receivers) + 1))
+        side = self._dice.sample(action.receivers, self._dice.between(1, len(action.receivers) - 1))
         rest = tuple(index for index in action.receivers if index not in side)
         self._sides[payload.block.digest] = side
         yield Transmit(side, action.frame, action.data)

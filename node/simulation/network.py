@@ -47,6 +47,11 @@ class Network:
         self._cut = frozenset(() if self._is_calm else _draw_cut(dice, shape, count, self._quorum))
         return tuple(sorted(self._cut))
 
+    def cut_off(self, index: int) -> None:
+        """Cut all links of one node, besides those cut already."""
+        others = [other for other in range(self._node_count) if other != index]
+        self._cut |= {(index, other) for other in others} | {(other, index) for other in others}
+
     def heal(self) -> None:
         """Join all links again."""
         self._cut = frozenset()

@@ -20,6 +20,9 @@ from node.simulation.weather import Weather
 STEPS_MAX: Final = 400_000
 """Tasks after which a run is called endless: a storm of messages is a finding as well."""
 
+BLOCKS_TO_EMPTY: Final = 30
+"""Blocks after the calm, besides one for each transaction, by which all must be included."""
+
 SLACK_MS: Final = 5_000
 """Time the bound grants for messages and execution, which calm makes short."""
 
@@ -56,6 +59,8 @@ class Report:
     """Contradictions of validators that honest nodes proved."""
     own_key_count: int
     """Times a node noticed its own key elsewhere."""
+    resume_ms: int
+    """Time from the calm until every honest node had gained a block."""
     rejects: tuple[tuple[str, int], ...]
     """Why honest nodes refused messages, and how often, by reason."""
     step_count: int
@@ -84,14 +89,15 @@ class Run:
         self._calm_height = 0
         self._goal = 0
         self._deadline_ms = 0
+        self._resume_ms = 0
 
     def to_end(self) -> Report:
         """Run until everything asked for has happened or something has broken."""
         violation = None
         try:
-            self._begin()
+            self.begin()
             while not self._is_over():
-                self._take_step()
+                self.take_step()
             chains = tuple(tuple(r.chain) for r in self.cluster.live_honest())
             self.cluster.checkers.on_end(chains)
         except Broken as broken:
@@ -99,13 +105,17 @@ class Run:
             self._trace.note(self.cluster.agenda.now_ms, "!!", str(broken))
         return self._report(violation)
 
-    def _begin(self) -> None:
-        self._weather.begin()
+    def begin(self) -> None:
+        """Start nodes, weather and people."""
         self._people.begin()
-        for host in self.cluster.hosts:
-            self.cluster.boot(host.index)
+        self._weather.begin()
 
-    def _take_step(self) -> None:
+    def take_step(self) -> None:
+        """Let the next thing on the agenda happen; calm comes when it is due.
+
+        Raises:
+            Broken: An invariant does not hold any more.
+        """
         cluster = self.cluster
         task = cluster.agenda.take()
         self._step_count += 1
@@ -137,6 +147,7 @@ class Run:
             return False
         heights = [replica.head.height for replica in cluster.live_honest()]
         if min(heights) >= self._goal:
+            self._resume_ms = self._resume_ms or cluster.agenda.now_ms - self._calm_ms
             last = self._calm_height + self._scenario.calm_heights
             if self._goal >= last and not self._people.missing():
                 return True
@@ -144,7 +155,7 @@ class Run:
             self._deadline_ms = cluster.agenda.now_ms + self._bound_ms()
         elif cluster.agenda.now_ms > self._deadline_ms:
             raise Broken("I7", f"no block {self._goal} in time; honest heads at {heights}")
-        if self._goal > self._calm_height + 60:
+        if self._goal > self._calm_height + BLOCKS_TO_EMPTY + len(self._people.admitted):
             raise Broken("I7", f"{len(self._people.missing())} transactions never included")
         return False
 
@@ -191,6 +202,7 @@ class Run:
             crash_count=cluster.crash_count,
             evidence_count=cluster.evidence_count,
             own_key_count=cluster.own_key_count,
+            resume_ms=self._resume_ms,
             rejects=tuple(sorted(rejects.items())),
             step_count=self._step_count,
             lines=tuple(self._trace.lines),

@@ -26,9 +26,12 @@ class Weather:
         self._faults = cluster.scenario.faults
         self._dice = Dice(cluster.scenario.seed, "weather")
         self._cut: tuple[Link, ...] = ()
+        off = self._dice.sample(cluster.honest, self._faults.dead_count + self._faults.lost_count)
+        self._dead = off[: self._faults.dead_count]
+        cluster.lost = off[self._faults.dead_count :]
 
     def begin(self) -> None:
-        """Put on the agenda what will go wrong."""
+        """Start the nodes, but for the dead ones, and put on the agenda what will go wrong."""
         cluster, faults, dice = self._cluster, self._faults, self._dice
         if faults.partition is not Partition.NONE:
             cluster.agenda.add(dice.below(faults.whole_ms + 1), self._cut_links)
@@ -42,6 +45,9 @@ class Weather:
         for index in dice.sample(cluster.honest, faults.restore_count):
             saved_ms, lost_ms = sorted((dice.between(1, self._soon()), dice.below(self._soon())))
             cluster.agenda.add(saved_ms, partial(self._back_up, index, lost_ms - saved_ms))
+        for host in cluster.hosts:
+            if host.index not in self._dead:
+                cluster.boot(host.index)
 
     def calm(self) -> None:
         """End all faults: whole network, right clocks, everyone up."""
@@ -94,8 +100,9 @@ class Weather:
         if cluster.is_calm:
             return
         for host in cluster.hosts:
-            cluster.crash(host.index)
-            cluster.restart_later(host.index, self._faults.down_ms)
+            if cluster.replicas[host.index] is not None:
+                cluster.crash(host.index)
+                cluster.restart_later(host.index, self._faults.down_ms)
 
     def _back_up(self, index: int, until_lost_ms: int) -> None:
         is_kept = self._dice.has_luck(700)
@@ -107,8 +114,10 @@ class Weather:
         cluster = self._cluster
         if cluster.is_calm:
             return
-        cluster.crash(index)
         host = cluster.hosts[index]
+        if cluster.replicas[index] is None:
+            return
+        cluster.crash(index)
         host.disk.restore(image)
         host.is_restored = True
         cluster.note(index, "is restored from its backup")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from node.consensus import rounds, signing, upon_commit, upon_message
+from node.consensus import header_rules, rounds, signing, upon_commit, upon_message
 from node.consensus.messages import Commit
 from node.consensus.proposer import select_proposer
 from node.consensus.quorum import quorum_size
@@ -66,8 +66,6 @@ def skip_seal_of_commits(patch: pytest.MonkeyPatch) -> None:
 
 
 def skip_seals_of_synced_blocks(patch: pytest.MonkeyPatch) -> None:
-    from node.consensus import header_rules
-
     empty = Verdict(checks=())
     patch.setattr(header_rules, "verify_commit_seals", lambda header, validators: empty)
 
