@@ -12,6 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
+from node.primitives.errors import Misconfigured
 from node.runtime.clock import OFFSET_WARN_MS
 from node.runtime.metrics import Metrics
 
@@ -164,6 +165,41 @@ def render_readiness(checks: tuple[HealthCheck, ...]) -> tuple[int, str]:
     is_ready = all(check.is_ok for check in checks)
     body = {"ready": is_ready, "checks": [asdict(check) for check in checks]}
     return (200 if is_ready else 503), json.dumps(body)
+
+
+class HealthServer:
+    """The small HTTP server of health and metrics, on the node's own loop.
+
+    It answers from memory only: a node too busy to answer it is not healthy.
+    """
+
+    def __init__(
+        self, take: Callable[[], tuple[HealthCheck, ...]], metrics: Metrics, host: str, port: int
+    ) -> None:
+        """Hold the parts; ``start`` listens."""
+        self._runner = web.AppRunner(build_health_app(take, metrics), access_log=None)
+        self._host = host
+        self._port = port
+
+    async def start(self) -> int:
+        """Listen, and return the port.
+
+        Raises:
+            Misconfigured: The port is taken or may not be used.
+        """
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port, shutdown_timeout=1.0).start()
+        except OSError as error:
+            raise Misconfigured(
+                f"port {self._port} cannot be listened on ({error.strerror}); change metrics.port"
+            ) from error
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
 
 
 def build_health_app(

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,11 @@ NAMES: Final = ("Tsukuba", "Goka", "Sakai", "Ibaraki")
 RECORD_FILE: Final = "network.json"
 MEMBERSHIP_DAYS: Final = 365
 STOP_TIMEOUT_S: Final = 15.0
+
+PORT_RANGE: Final = range(12_000, 30_000)
+"""Ports of trial networks, below those the system gives to outgoing connections."""
+
+PORT_TRIES_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,23 +366,32 @@ level = "{plan.log_level}"
 def _choose_ports(plan: LocalPlan) -> list[int]:
     """Return four free ports a node; JSON-RPC at the usual ones when they are free."""
     ports: list[int] = []
-    for index in range(len(plan.names)):
-        wanted = plan.rpc_port + 10 * index if plan.rpc_port else 0
-        ports += [free_port(), free_port(wanted), free_port(wanted + 1 if wanted else 0)]
-        ports.append(free_port())
+    with ExitStack() as held:
+        for index in range(len(plan.names)):
+            wanted = plan.rpc_port + 10 * index if plan.rpc_port else 0
+            ports.append(_take_port(held))
+            ports.append(_take_port(held, wanted))
+            ports.append(_take_port(held, wanted + 1 if wanted else 0))
+            ports.append(_take_port(held))
     return ports
 
 
-def free_port(wanted: int = 0) -> int:
-    """Return ``wanted`` if nothing listens there, else a port the system finds free."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _take_port(held: ExitStack, wanted: int = 0) -> int:
+    """Hold ``wanted`` if nothing listens there, else a free port, until ``held`` closes.
+
+    Ports are chosen below the range that outgoing connections use, so that none of those takes
+    one while its node is down.
+    """
+    candidates = [wanted] if wanted else []
+    candidates += [secrets.choice(PORT_RANGE) for _ in range(PORT_TRIES_MAX)]
+    for port in candidates:
+        probe = held.enter_context(socket.socket())
         try:
-            probe.bind(("127.0.0.1", wanted))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+            continue
         return port
+    raise Unavailable("no free port found on this machine; stop what listens on loopback")
 
 
 def _now_s() -> int:

@@ -31,6 +31,7 @@ from node.runtime.blocks import Blocks, Waiting
 from node.runtime.clock import SystemClock
 from node.runtime.commit import Importer, NewBlock
 from node.runtime.consensus import ConsensusShell, Errands
+from node.runtime.health import HealthServer
 from node.runtime.intake import Intake, PoolHead
 from node.runtime.keys import open_keys
 from node.runtime.ledger import (
@@ -50,6 +51,7 @@ from node.runtime.serving import Serving
 from node.runtime.supervisor import Supervisor
 from node.runtime.sync import Sync, SyncParts
 from node.runtime.votes import PendingVotes
+from node.runtime.watch import Watch, WatchParts
 from node.settings import Settings
 from node.version import PROTOCOL_VERSION, VERSION
 
@@ -124,6 +126,7 @@ class Node:
             LedgerError: What made the node stop.
         """
         self.loop = asyncio.get_running_loop()
+        self.metrics.info.labels(self.settings.name, VERSION).set(1)
         self._catch_signals()
         await self._start()
         LOG.info(
@@ -151,21 +154,35 @@ class Node:
         )
         self.transactions = TransactionPump(self.network, self.intake)
         self.sync = self._build_sync()
+        self.watch = self._build_watch()
+        listening = self.settings.metrics
+        self.health = HealthServer(self.watch.checks, self.metrics, listening.host, listening.port)
         self.rpc = self._build_rpc()
         self._restore_pool()
         gc.freeze()
         await self.network.start()
         ports = await self.rpc.start()
+        health_port = None
+        if self.settings.metrics.is_enabled:
+            health_port = await self.health.start()
         self.tasks.start("messages", self.messages.run())
         self.tasks.start("transactions", self.transactions.run())
         self.tasks.start("consensus", self.shell.run())
         self.tasks.start("sync", self.sync.run())
-        LOG.info("serving", rpc=ports.public, admin=ports.admin, p2p=self.network.port)
+        self.tasks.start("watch", self.watch.run())
+        LOG.info(
+            "serving",
+            rpc=ports.public,
+            admin=ports.admin,
+            health=health_port,
+            p2p=self.network.port,
+        )
 
     async def _stop(self) -> None:
         """Stop in the order that loses least: peers first, the database last."""
         LOG.info("stopping")
         await self.rpc.stop()
+        await self.health.stop()
         await self.network.stop()
         self.transactions.close()
         self.keys.close()
@@ -234,6 +251,23 @@ class Node:
                 tell_syncing=self._tell_syncing,
                 clock=self.clock,
                 metrics=self.metrics,
+            )
+        )
+
+    def _build_watch(self) -> Watch:
+        profile = self.documents.profile
+        return Watch(
+            WatchParts(
+                settings=self.settings,
+                chain=self.chain,
+                network=self.network,
+                blocks=self.blocks,
+                clock=self.clock,
+                metrics=self.metrics,
+                heartbeat_s=max(profile.heartbeat_s, profile.block_period_s),
+                is_syncing=lambda: self.sync.is_syncing,
+                best_height=self.sync.best_height,
+                stopped_reason=self.stopped_reason,
             )
         )
 

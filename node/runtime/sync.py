@@ -125,6 +125,7 @@ class Sync:
                 recoveries=self._parts.recoveries,
             ),
         )
+        self._tell_peers(session)
         requests: set[asyncio.Task[None]] = set()
         answered_ms = self._parts.clock.monotonic_ms()
         try:
