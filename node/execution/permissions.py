@@ -60,9 +60,15 @@ class PermissionRule:
     the parent alone.
     """
 
-    def __init__(self) -> None:
-        """Start with nothing remembered."""
+    def __init__(self, sender_count_max: int = CACHED_SENDERS_MAX) -> None:
+        """Start with nothing remembered; at ``sender_count_max`` senders begin anew."""
+        self._sender_count_max = sender_count_max
         self._remembered = _Remembered(root=ZERO_HASH)
+
+    @property
+    def remembered_count(self) -> int:
+        """Return how many senders are remembered now."""
+        return len(self._remembered.standings)
 
     def __call__(self, view: StateView, timestamp_s: int, transaction: Transaction) -> Admission:
         """Admit ``transaction`` on top of the parent with this view and timestamp.
@@ -73,12 +79,13 @@ class PermissionRule:
         Spec: PERM-PARENT.
         """
         remembered = self._remembered
-        if remembered.root != view.root or len(remembered.standings) >= CACHED_SENDERS_MAX:
-            remembered = _Remembered(root=view.root)
-            self._remembered = remembered
+        if remembered.root != view.root:
+            remembered = self._remembered = _Remembered(root=view.root)
         sender = transaction.sender
         standing = remembered.standings.get(sender)
         if standing is None:
+            if len(remembered.standings) >= self._sender_count_max:
+                remembered = self._remembered = _Remembered(root=view.root)
             standing = read_standing(view, sender)
             remembered.standings[sender] = standing
         return admit(view, timestamp_s, transaction, standing)

@@ -1,4 +1,4 @@
-"""EXEC-GENESIS-CONTRACTS: a change of code or contracts cannot change a committed genesis unseen."""
+"""EXEC-GENESIS-CONTRACTS: no change of code or contracts changes a committed genesis unseen."""
 
 import tomllib
 from pathlib import Path

@@ -202,3 +202,14 @@ def test_a_remembered_resident_still_expires() -> None:
 
     with pytest.raises(NotPermitted):
         rule(view, NOW_S + 10, transaction())
+
+
+def test_no_more_senders_are_remembered_than_the_bound() -> None:
+    rule, view = PermissionRule(sender_count_max=2), state()
+    counts = []
+    for at in range(4):
+        with pytest.raises(NotPermitted):
+            rule(view, NOW_S, transaction(key_of(f"stranger {at}")))
+        counts.append(rule.remembered_count)
+
+    assert counts == [1, 2, 1, 2]
