@@ -324,8 +324,15 @@ class Mesh:
             self._visit(socket, certificate, str(endpoint), expected=entry.member.address)
         )
         self._visits.add(visit)
-        visit.add_done_callback(self._visits.discard)
+        visit.add_done_callback(self._forget_visit)
         await asyncio.wait([visit])
+
+    def _forget_visit(self, visit: asyncio.Task[None]) -> None:
+        """Log what a connection could not explain; it ended that connection only."""
+        self._visits.discard(visit)
+        error = None if visit.cancelled() else visit.exception()
+        if error is not None:
+            _log.error("a connection failed", exc_info=error)
 
     async def _accept(
         self,

@@ -7,8 +7,10 @@ Spec: WIRE-HANDSHAKE, WIRE-RATE, WIRE-TIMEOUT.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from socket import SHUT_RDWR
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 import aiohttp
@@ -229,6 +231,7 @@ class PeerConnection:
                 data = await receive_bytes(self._socket, self._timings.idle_ms)
             except ConnectionEnded as error:
                 if error.ending.reason in tuple(Offence) and not error.ending.is_theirs:
+                    self.end(error.ending.reason, error.ending.detail)
                     self.blame(Offence(error.ending.reason))
                 raise
             self._take(data)
@@ -250,8 +253,8 @@ class PeerConnection:
                 return
             frame = decode_frame(data)
         except InvalidInput as error:
-            self.blame(Offence.MALFORMED_FRAME)
             self.end(Offence.MALFORMED_FRAME.value, str(error))
+            self.blame(Offence.MALFORMED_FRAME)
             return
         self._deliver(frame, len(data))
 
@@ -260,8 +263,8 @@ class PeerConnection:
         if isinstance(frame, Goodbye):
             self.end(frame.reason, frame.detail, is_theirs=True)
             return
-        self.blame(Offence.UNEXPECTED_FRAME)
         self.end(Offence.UNEXPECTED_FRAME.value, "a handshake frame after the handshake")
+        self.blame(Offence.UNEXPECTED_FRAME)
 
     def _deliver(self, frame: Frame, size: int) -> None:
         match frame:
@@ -344,7 +347,11 @@ class PeerConnection:
     async def _serve(self) -> None:
         while True:
             request = await self._requests.get()
-            response = await self._answer(request)
+            try:
+                response = await self._answer(request)
+            except (InvalidInput, Unavailable):
+                # Pruned meanwhile, or the disk is busy: the peer asks another.
+                response = _nothing(request)
             await self.outbound.put_when_room(Lane.RESPONSES, encode_frame(response))
 
     async def _answer(self, request: Request) -> Response:
@@ -384,7 +391,7 @@ async def receive_bytes(socket: WebSocket, timeout_ms: int) -> bytes:
         raise _ended("closed", "the connection broke", is_theirs=True) from error
     if message.type is aiohttp.WSMsgType.BINARY:
         return bytes(message.data)
-    if socket.close_code == _MESSAGE_TOO_BIG:
+    if isinstance(message.data, aiohttp.WebSocketError) and message.data.code == _MESSAGE_TOO_BIG:
         raise _ended(Offence.OVERSIZED_FRAME.value, "a frame longer than any may be")
     if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG):
         raise _ended(Offence.UNEXPECTED_FRAME.value, "only binary messages are understood")
@@ -394,15 +401,30 @@ async def receive_bytes(socket: WebSocket, timeout_ms: int) -> bytes:
 
 
 async def say_goodbye(socket: WebSocket, ending: Ending, timings: Timings) -> None:
-    """Tell the other end why, unless it said so itself, and close."""
-    try:
-        async with asyncio.timeout(timings.farewell_ms / 1_000):
-            if not ending.is_theirs and not socket.closed:
-                farewell = Goodbye(reason=ending.reason[:64], detail=ending.detail[:160])
-                await socket.send_bytes(encode_frame(farewell))
-            await socket.close()
-    except (TimeoutError, ConnectionError, aiohttp.ClientError, RuntimeError):
-        pass
+    """Tell the other end why, unless it said so itself, and close; cut it off when it stalls.
+
+    The farewell runs as a task of its own: a write that was given up before leaves aiohttp's drain
+    future cancelled, and the next write would pass that cancellation on to us.
+    """
+    farewell = asyncio.create_task(_say_and_close(socket, ending))
+    done, _late = await asyncio.wait([farewell], timeout=timings.farewell_ms / 1_000)
+    if done and not farewell.cancelled() and farewell.exception() is None:
+        return
+    farewell.cancel()
+    await asyncio.gather(farewell, return_exceptions=True)
+    raw = socket.get_extra_info("socket")
+    if raw is not None:
+        with contextlib.suppress(OSError):
+            raw.shutdown(SHUT_RDWR)
+
+
+async def _say_and_close(socket: WebSocket, ending: Ending) -> None:
+    if ending.reason == Offence.SLOW_READER.value:
+        raise TimeoutError("a peer that does not read cannot be told")
+    if not ending.is_theirs and not socket.closed:
+        farewell = Goodbye(reason=ending.reason[:64], detail=ending.detail[:160])
+        await socket.send_bytes(encode_frame(farewell))
+    await socket.close()
 
 
 def refusal_of(error: Exception) -> Ending:
@@ -435,6 +457,19 @@ def _ending_of(tasks: Sequence[asyncio.Task[None]]) -> Ending:
 
 def _ended(reason: str, detail: str, *, is_theirs: bool = False) -> ConnectionEnded:
     return ConnectionEnded(Ending(reason=reason, detail=detail, is_theirs=is_theirs))
+
+
+def _nothing(request: Request) -> Response:
+    """Return the answer of a node that does not hold what was asked for."""
+    match request:
+        case frames.BlockRequest():
+            return frames.BlockResponse(id=request.id, blocks=())
+        case frames.HeaderRequest():
+            return frames.HeaderResponse(id=request.id, headers=())
+        case frames.ManifestRequest():
+            return frames.ManifestResponse(id=request.id, manifest=b"")
+        case frames.ChunkRequest():
+            return frames.ChunkResponse(id=request.id, chunk=b"")
 
 
 def _answers(request: Request, response: Response) -> bool:

@@ -300,9 +300,15 @@ class ScriptedPeer:
 
     def context(self, folder: Path) -> ssl.SSLContext:
         """Return a client's TLS context that trusts the members."""
+        return self._context(folder, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+    def server_context(self, folder: Path) -> ssl.SSLContext:
+        """Return a server's TLS context that trusts the members."""
+        return self._context(folder, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+
+    def _context(self, folder: Path, context: ssl.SSLContext) -> ssl.SSLContext:
         files = TlsFiles(certificate=folder / "scripted.crt", key=folder / "scripted.key")
         save_tls_identity(files, self.tls)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         configure_tls(context)
         context.load_cert_chain(files.certificate, files.key)
         members = self.membership.members
