@@ -18,12 +18,13 @@ from node.execution.evm import (
     FullStack,
     Halt,
     InsufficientStack,
+    InvalidInstruction,
     InvalidJumpDestination,
-    InvalidOpcode,
     OutOfGas,
     Revert,
     StockMemory,
     StockStack,
+    VMError,
     find_jump_destinations,
 )
 from node.execution.loop_calls import CALLS, Meter, run_call
@@ -76,13 +77,18 @@ class LoopComputation(Computation):
         cls, state: Any, message: Any, transaction_context: Any, parent_computation: Any = None
     ) -> Any:
         """Run a message's precompile or code; a failure of the EVM stays in the computation."""
-        with cls(state, message, transaction_context) as computation:
+        computation = cls(state, message, transaction_context)
+        try:
             precompile = cls._precompiles.get(message.code_address)
             if precompile is not None:
                 precompile(computation)
             elif message.code:
                 plan = Plan(message.code) if message.is_create else find_plan(message.code)
                 run_frame(Frame(computation), plan)
+        except VMError as error:
+            computation._error = error
+            if error.burns_gas:
+                computation._gas_meter.gas_remaining = 0
         return computation
 
 
@@ -146,8 +152,12 @@ def run_frame(frame: Frame, plan: Plan) -> None:  # noqa: C901 - inlined for spe
 
 
 def decode_run(code: bytes, start: int) -> Run:
-    """Decode the run that begins at ``start``."""
+    """Decode the run that begins at ``start``.
+
+    This is most of what running fresh init code costs, hence the plain comparisons.
+    """
     steps: list[Step] = []
+    keep = steps.append
     gas = depth = needed = added = 0
     at, size = start, len(code)
     for _ in range(RUN_LENGTH_MAX):
@@ -155,24 +165,25 @@ def decode_run(code: bytes, start: int) -> Run:
         simple = SIMPLE[opcode]
         if simple is None:
             break
-        step, price, taken, given = simple
+        kind, step, price, taken, change = simple
         at += 1
-        kind = step[0]
         if kind == IMMEDIATE:
             width = opcode - PUSH0
-            immediate = code[at : at + width]
+            value = int.from_bytes(code[at : at + width], "big")
             at += width
-            steps.append((PUSH, int.from_bytes(immediate.ljust(width, b"\x00"), "big"), nothing))
+            keep((PUSH, value << 8 * (at - size) if at > size else value, nothing))
         elif kind == POSITION:
-            steps.append((PUSH, at - 1, nothing))
+            keep((PUSH, at - 1, nothing))
         elif kind != NO_STEP:
-            steps.append(step)
-        needed = max(needed, taken - depth)
-        depth += given - taken
-        added = max(added, depth)
+            keep(step)
         gas += price
-        if opcode in LAST_OF_RUN:
-            return gas, needed, added, tuple(steps), go, at
+        if taken > depth + needed:
+            needed = taken - depth
+        if change:
+            depth += change
+            added = max(added, depth)
+            if kind == OPERATE and opcode in LAST_OF_RUN:
+                return gas, needed, added, tuple(steps), go, at
     else:
         return gas, needed, added, tuple(steps), go, at
     ending, operand, price, taken = decode_ending(code, at, opcode, steps)
@@ -278,7 +289,9 @@ def revert(frame: Frame, stack: Stack, operand: int) -> int:
 def run_stock(frame: Frame, stack: Stack, operand: int) -> int:
     """Run one of py-evm's opcodes; it charges and checks by itself, and pushes one word at most."""
     opcode = operand & 0xFF
-    operation = frame.computation.opcodes.get(opcode) or InvalidOpcode(opcode)
+    operation = frame.computation.opcodes.get(opcode)
+    if operation is None:
+        raise InvalidInstruction(f"opcode {opcode:#x}")
     try:
         operation(computation=frame.computation)
     except Halt:
@@ -310,21 +323,25 @@ LAST_OF_RUN: Final = frozenset((0x55, 0x5A))
 OWN_ENDINGS: Final[dict[int, Ending]] = {0x00: stop, 0xF3: return_output, 0xFD: revert}
 
 
-def build_simple() -> tuple[tuple[Step, int, int, int] | None, ...]:
-    """Return each opcode's step, gas, words taken and given; None for those that end a run."""
-    table: list[tuple[Step, int, int, int] | None] = [None] * 256
+Simple: TypeAlias = tuple[int, Step, int, int, int]
+"""Kind, step, gas, words taken, and by how many words the stack grows."""
+
+
+def build_simple() -> tuple[Simple | None, ...]:
+    """Return how each opcode is decoded; None for those that end a run."""
+    table: list[Simple | None] = [None] * 256
     for opcode, (operation, price, taken, given) in OPERATIONS.items():
         operand = opcode - 0xA0 if operation is log else opcode
-        table[opcode] = ((OPERATE, operand, operation), price, taken, given)
-    table[0x50] = ((POP, 0, nothing), 2, 1, 0)
-    table[0x58] = ((POSITION, 0, nothing), 2, 0, 1)
-    table[0x5B] = ((NO_STEP, 0, nothing), 1, 0, 0)
-    table[PUSH0] = ((PUSH, 0, nothing), 2, 0, 1)
+        table[opcode] = (OPERATE, (OPERATE, operand, operation), price, taken, given - taken)
+    table[0x50] = (POP, (POP, 0, nothing), 2, 1, -1)
+    table[0x58] = (POSITION, (PUSH, 0, nothing), 2, 0, 1)
+    table[0x5B] = (NO_STEP, (PUSH, 0, nothing), 1, 0, 0)
+    table[PUSH0] = (PUSH, (PUSH, 0, nothing), 2, 0, 1)
     for width in range(1, 33):
-        table[PUSH0 + width] = ((IMMEDIATE, 0, nothing), 3, 0, 1)
+        table[PUSH0 + width] = (IMMEDIATE, (PUSH, 0, nothing), 3, 0, 1)
     for at in range(1, 17):
-        table[0x7F + at] = ((DUP, -at, nothing), 3, at, at + 1)
-        table[0x8F + at] = ((SWAP, -at - 1, nothing), 3, at + 1, at + 1)
+        table[0x7F + at] = (DUP, (DUP, -at, nothing), 3, at, 1)
+        table[0x8F + at] = (SWAP, (SWAP, -at - 1, nothing), 3, at + 1, 0)
     return tuple(table)
 
 

@@ -116,7 +116,12 @@ def run_call(frame: Frame, stack: Stack, opcode: int, computation_class: Any) ->
         stack.append(0)
         return
     message = _build_message(
-        frame, opcode, callee, gas, value, bytes(held[data_start : data_start + data_size])
+        frame,
+        opcode,
+        callee,
+        gas,
+        value,
+        bytes(memoryview(held)[data_start : data_start + data_size]),
     )
     is_success, output, left = _run_message(frame, message, computation_class)
     computation.return_data = output

@@ -10,7 +10,6 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from node.execution.evm import BlockContext
+from node.execution.profile import Interpreter
 from node.execution.transition import BlockTransition
 from node.primitives import rlp
 from node.primitives.crypto import keccak256, recover_address
@@ -25,7 +25,6 @@ from node.primitives.errors import InvalidInput, InvalidTransaction
 from node.primitives.transaction import Transaction, TransactionType, decode_transaction
 from node.primitives.trie import compute_ordered_root
 from node.primitives.types import Address, Hash32, Height, Signature
-from node.storage.view import StateView
 from tests.support.memory_view import MemoryView
 from tests.support.vectors import vectors_path
 
@@ -37,8 +36,6 @@ HEADER_RULES = {
     "BlockException.INVALID_WITHDRAWALS_ROOT|BlockException.INVALID_BLOCK_HASH",
 }
 """Exceptions of the fixtures' own header rules; ours are in test_header_rules."""
-
-TransitionFactory = Callable[[StateView, BlockContext], BlockTransition]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +78,8 @@ def load_cases(path: Path) -> list[Case]:
     return [Case(name=name, body=body) for name, body in json.loads(path.read_text()).items()]
 
 
-def run_case(case: Case, make_transition: TransitionFactory | None = None) -> str | None:
+def run_case(case: Case, interpreter: Interpreter = Interpreter.STOCK) -> str | None:
     """Run one fixture and return what is wrong, or None."""
-    make = make_transition or _make_transition
     view = _pre_state(case.body["pre"])
     genesis = case.body["genesisBlockHeader"]
     if view.root.hex() != genesis["stateRoot"][2:]:
@@ -95,7 +91,7 @@ def run_case(case: Case, make_transition: TransitionFactory | None = None) -> st
         if expected in HEADER_RULES:
             continue
         try:
-            wrong, new_view = _run_block(view, block, chain_id, hashes, make)
+            wrong, new_view = _run_block(view, block, chain_id, hashes, interpreter)
         except InvalidInput as error:
             if expected is None:
                 return f"a valid block was refused: {error}"
@@ -111,16 +107,12 @@ def run_case(case: Case, make_transition: TransitionFactory | None = None) -> st
     return None
 
 
-def _make_transition(view: StateView, context: BlockContext) -> BlockTransition:
-    return BlockTransition(view=view, context=context)
-
-
 def _run_block(
     view: MemoryView,
     block: dict[str, Any],
     chain_id: int,
     hashes: dict[int, Hash32],
-    make: TransitionFactory,
+    interpreter: Interpreter,
 ) -> tuple[str | None, MemoryView]:
     items = rlp.decode_list(bytes.fromhex(block["rlp"][2:]))
     header, transaction_items, _ommers, withdrawals = (rlp.as_list(item) for item in items)
@@ -137,7 +129,7 @@ def _run_block(
         ancestor_hash=hashes.get,
     )
     transactions = [decode_any_transaction(item) for item in transaction_items]
-    transition = make(view, context)
+    transition = BlockTransition(view=view, context=context, interpreter=interpreter)
     for transaction in transactions:
         transition.apply(transaction)
     after = _credit(view.after(transition.collect_changes()), withdrawals)
