@@ -26,8 +26,8 @@ from node.primitives.transaction import Transaction
 from node.primitives.types import ZERO_HASH, Address, Hash32
 from node.storage.view import StateView
 
-CACHED_SENDERS_MAX: Final = 20_000
-"""Most senders remembered for one state."""
+REMEMBERED_MAX: Final = 20_000
+"""Most senders, and most calls, remembered of one state."""
 
 EXPIRY_BITS: Final = 64
 """Low bits of a resident's entry that hold its expiry; the municipality stands above."""
@@ -54,21 +54,21 @@ class Standing:
 
 
 class PermissionRule:
-    """The ``TransactionRule`` of a chain with permissions; remembers senders of the last state.
+    """The ``TransactionRule`` of a chain with permissions; remembers what the last state says.
 
     What is remembered belongs to one state root and is dropped with it, so the answer depends on
-    the parent alone.
+    the parent alone. A ballot from a one-time key is an open call and costs no look-up of its own.
     """
 
-    def __init__(self, sender_count_max: int = CACHED_SENDERS_MAX) -> None:
-        """Start with nothing remembered; at ``sender_count_max`` senders begin anew."""
-        self._sender_count_max = sender_count_max
+    def __init__(self, count_max: int = REMEMBERED_MAX) -> None:
+        """Start with nothing remembered; at ``count_max`` senders or calls begin anew."""
+        self._count_max = count_max
         self._remembered = _Remembered(root=ZERO_HASH)
 
     @property
     def remembered_count(self) -> int:
-        """Return how many senders are remembered now."""
-        return len(self._remembered.standings)
+        """Return how many senders and calls are remembered now."""
+        return len(self._remembered.standings) + len(self._remembered.open_calls)
 
     def __call__(self, view: StateView, timestamp_s: int, transaction: Transaction) -> Admission:
         """Admit ``transaction`` on top of the parent with this view and timestamp.
@@ -76,38 +76,60 @@ class PermissionRule:
         Raises:
             NotPermitted: Its sender may not send it.
 
-        Spec: PERM-PARENT.
+        Spec: PERM-PARENT, PERM-ORDER.
         """
         remembered = self._remembered
-        if remembered.root != view.root:
+        if remembered.root != view.root or remembered.is_full(self._count_max):
             remembered = self._remembered = _Remembered(root=view.root)
-        sender = transaction.sender
-        standing = remembered.standings.get(sender)
-        if standing is None:
-            if len(remembered.standings) >= self._sender_count_max:
-                remembered = self._remembered = _Remembered(root=view.root)
-            standing = read_standing(view, sender)
-            remembered.standings[sender] = standing
-        return admit(view, timestamp_s, transaction, standing)
+        gas_max = remembered.open_call_gas_max(view, transaction)
+        if gas_max and not transaction.value_wei and transaction.gas_limit <= gas_max:
+            return Admission(kind=AdmissionKind.OPEN_CALL, gas_cap=gas_max)
+        standing = remembered.standing(view, transaction.sender)
+        return admit_by_role(transaction, standing, timestamp_s=timestamp_s, open_gas_max=gas_max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Remembered:
-    """Standings read from one state."""
+    """What was read from one state."""
 
     root: Hash32
     standings: dict[Address, Standing] = field(default_factory=dict)
+    open_calls: dict[tuple[Address, bytes], int] = field(default_factory=dict)
+
+    def is_full(self, count_max: int) -> bool:
+        return len(self.standings) >= count_max or len(self.open_calls) >= count_max
+
+    def standing(self, view: StateView, account: Address) -> Standing:
+        standing = self.standings.get(account)
+        if standing is None:
+            standing = self.standings[account] = read_standing(view, account)
+        return standing
+
+    def open_call_gas_max(self, view: StateView, transaction: Transaction) -> int:
+        if transaction.to is None or len(transaction.data) < 4:
+            return 0
+        call = (transaction.to, transaction.data[:4])
+        gas_max = self.open_calls.get(call)
+        if gas_max is None:
+            gas_max = self.open_calls[call] = read_open_call_gas_max(view, *call)
+        return gas_max
 
 
-def admit(
-    view: StateView, timestamp_s: int, transaction: Transaction, standing: Standing
+def admit_by_role(
+    transaction: Transaction, standing: Standing, *, timestamp_s: int, open_gas_max: int
 ) -> Admission:
-    """Admit a transaction whose sender has ``standing``, or say why not.
+    """Admit a transaction that is no open call, or say why not.
+
+    Args:
+        transaction: What was sent.
+        standing: Of its sender.
+        timestamp_s: The parent's.
+        open_gas_max: Cap of the open call it would be but for its gas or value; 0 for none.
 
     Raises:
-        NotPermitted: No role of the sender and no open call allows it.
+        NotPermitted: No role of the sender allows it.
 
-    Spec: PERM-ORDER, PERM-GOVERNOR, PERM-MUNICIPALITY, PERM-SERVICE, PERM-RESIDENT.
+    Spec: PERM-GOVERNOR, PERM-MUNICIPALITY, PERM-SERVICE, PERM-RESIDENT.
     """
     if standing.is_governor:
         return Admission(kind=AdmissionKind.GOVERNOR)
@@ -122,7 +144,28 @@ def admit(
         return Admission(kind=AdmissionKind.SERVICE)
     if standing.resident_until_s > timestamp_s:
         return Admission(kind=AdmissionKind.RESIDENT)
-    return _admit_open_call(view, transaction, transaction.to, standing)
+    raise _refusal(transaction, standing, open_gas_max)
+
+
+def _refusal(transaction: Transaction, standing: Standing, open_gas_max: int) -> NotPermitted:
+    """Say why a sender without a role may not send this.
+
+    Spec: PERM-OPEN-CALL.
+    """
+    if open_gas_max and transaction.value_wei:
+        return NotPermitted("an open call moves no value", rule="PERM-OPEN-CALL")
+    if open_gas_max:
+        return NotPermitted(
+            f"open call: gas limit {transaction.gas_limit}, at most {open_gas_max}",
+            rule="PERM-OPEN-CALL",
+        )
+    role = "is a resident no longer" if standing.resident_until_s else "has no role"
+    to = transaction.to or b""
+    return NotPermitted(
+        f"sender 0x{transaction.sender.hex()} {role}, and the call 0x{transaction.data[:4].hex()} "
+        f"of 0x{to.hex()} is not open",
+        rule="PERM-ORDER",
+    )
 
 
 def read_standing(view: StateView, account: Address) -> Standing:
@@ -152,32 +195,6 @@ def read_open_call_gas_max(view: StateView, target: Address, selector: bytes) ->
     """
     words = (word_of_address(target), word_of_selector(selector))
     return _load_permission(view, _slots().open_call_gas_max, *words)
-
-
-def _admit_open_call(
-    view: StateView, transaction: Transaction, target: Address, standing: Standing
-) -> Admission:
-    """Admit a call that is open to anyone.
-
-    Spec: PERM-OPEN-CALL.
-    """
-    selector = transaction.data[:4]
-    gas_max = read_open_call_gas_max(view, target, selector) if len(selector) == 4 else 0
-    if not gas_max:
-        role = "is a resident no longer" if standing.resident_until_s else "has no role"
-        raise NotPermitted(
-            f"sender 0x{transaction.sender.hex()} {role}, and the call 0x{selector.hex()} of "
-            f"0x{target.hex()} is not open",
-            rule="PERM-ORDER",
-        )
-    if transaction.value_wei:
-        raise NotPermitted("an open call moves no value", rule="PERM-OPEN-CALL")
-    if transaction.gas_limit > gas_max:
-        raise NotPermitted(
-            f"open call: gas limit {transaction.gas_limit}, at most {gas_max}",
-            rule="PERM-OPEN-CALL",
-        )
-    return Admission(kind=AdmissionKind.OPEN_CALL, gas_cap=gas_max)
 
 
 def _is_active(active: int, municipality: int) -> bool:

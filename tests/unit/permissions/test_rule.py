@@ -204,8 +204,33 @@ def test_a_remembered_resident_still_expires() -> None:
         rule(view, NOW_S + 10, transaction())
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(state(holds("is_governor", 1), call_gas=100_000), id="governor"),
+        pytest.param(state(attested(NOW_S + 1), call_gas=100_000), id="resident"),
+    ],
+)
+def test_within_its_terms_an_open_call_is_one_whoever_sends_it(view: MemoryView) -> None:
+    assert kind_of(view, transaction(data=SELECTOR)) is AdmissionKind.OPEN_CALL
+    assert kind_of(view, transaction(data=SELECTOR, gas_limit=100_001)) in (
+        AdmissionKind.GOVERNOR,
+        AdmissionKind.RESIDENT,
+    )
+
+
+def test_no_more_calls_are_remembered_than_the_bound() -> None:
+    rule, view = PermissionRule(count_max=3), state(holds("is_governor", 1))
+    counts = []
+    for at in range(4):
+        rule(view, NOW_S, transaction(data=bytes((at, 0, 0, 0))))
+        counts.append(rule.remembered_count)
+
+    assert counts == [2, 3, 4, 2]
+
+
 def test_no_more_senders_are_remembered_than_the_bound() -> None:
-    rule, view = PermissionRule(sender_count_max=2), state()
+    rule, view = PermissionRule(count_max=2), state()
     counts = []
     for at in range(4):
         with pytest.raises(NotPermitted):
