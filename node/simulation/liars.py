@@ -133,7 +133,7 @@ class Liar:
 
     def _twist_own(self, action: Transmit, message: Message, replica: Replica) -> Iterator[Action]:
         match self.lie, message:
-            case Lie.EQUIVOCATE, Proposal():
+            case Lie.EQUIVOCATE, Proposal() if len(action.receivers) > 1:
                 yield from self._equivocate(action, message)
             case Lie.EQUIVOCATE, Prepare() | Commit():
                 yield from self._keep_sides(action, message)
