@@ -1,4 +1,4 @@
-"""STORE-COMMIT, STORE-OPEN, STORE-MODES: what a chain store keeps and what it refuses."""
+"""STORE-COMMIT, STORE-OPEN, STORE-MODES, STORE-CACHE: what a chain store keeps and what it refuses."""
 
 from dataclasses import replace
 
