@@ -169,11 +169,13 @@ class WatchedComputation(Computation):
     def apply_computation(
         cls, state: Any, message: Any, transaction_context: Any, parent_computation: Any = None
     ) -> Any:
-        """Run py-evm's loop with the watcher told of each step."""
+        """Run py-evm's loop with the watcher told of each step; no code has none, as in geth."""
         with cls(state, message, transaction_context) as computation:
             precompile = cls._precompiles.get(message.code_address)
             if precompile is not None:
                 precompile(computation)
+                return computation
+            if not message.code:
                 return computation
             watcher = state.watcher
             for opcode in computation.code:
