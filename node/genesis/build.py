@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from node.genesis.checks import BLOCK_FORKS, compute_parameters_hash
+from node.genesis.checks import BLOCK_FORKS
 from node.genesis.document import InvalidGenesis
+from node.genesis.parameters import compute_parameters_hash
 from node.genesis.parse import parse_genesis
 from node.genesis.profile import (
     MUNICIPALITIES_ADDRESS,

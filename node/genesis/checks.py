@@ -7,12 +7,13 @@ Spec: EXEC-GENESIS-CONFIG, EXEC-GENESIS-HEADER, EXEC-GENESIS-VALIDATORS, EXEC-GE
 EXEC-GENESIS-CONTRACTS.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from contracts.artifact import load_artifact
-from node.genesis.document import GenesisDocument, InvalidGenesis, as_hex, as_uint
+from node.genesis.document import GenesisDocument, InvalidGenesis
+from node.genesis.parameters import GAS_LIMIT_MAX, build_profile, compute_parameters_hash
 from node.genesis.profile import (
     MUNICIPALITIES_ADDRESS,
     PERMISSIONS_ADDRESS,
@@ -21,30 +22,19 @@ from node.genesis.profile import (
 )
 from node.genesis.system_contracts import (
     MUNICIPALITIES_NAME,
-    MUNICIPALITY_COUNT_MAX,
-    NAME_SIZE_MAX,
     PERMISSIONS_NAME,
     read_municipality_names,
 )
-from node.primitives import rlp
 from node.primitives.crypto import keccak256
 from node.primitives.header import DIFFICULTY, MIX_HASH, VALIDATOR_COUNT_MAX
-from node.primitives.types import ZERO_ADDRESS, ZERO_HASH, Address, BlockHash, Hash32
+from node.primitives.types import ZERO_ADDRESS, ZERO_HASH, Address, BlockHash
 from node.version import PROTOCOL_VERSION
 
 CHAIN_ID_MAX: Final = 2**53 - 1
 """Largest chain id; JavaScript clients hold it as a number."""
 
-GAS_LIMIT_MAX: Final = 10**11
-"""Largest block gas limit."""
-
 TRANSACTION_GAS_MIN: Final = 1_000_000
 """Least cap on a transaction's gas; below it contracts cannot be deployed."""
-
-SECONDS_MAX: Final = 86_400
-"""Longest of any time in the file."""
-
-PARAMETERS_DOMAIN: Final = b"daicho genesis parameters"
 
 BLOCK_FORKS: Final = (
     "homesteadBlock",
@@ -124,77 +114,6 @@ def verify_document(
         *_check_contracts(document),
         *(() if own_validator is None else _check_own_key(document, own_validator)),
     )
-
-
-def build_profile(document: GenesisDocument, genesis_hash: BlockHash) -> ChainProfile:
-    """Build the profile of a file whose form allows it.
-
-    Raises:
-        InvalidGenesis: A parameter is missing or out of range.
-
-    Spec: EXEC-GENESIS-CONFIG.
-    """
-    if document.daicho is None:
-        raise InvalidGenesis(
-            "config.daicho is missing: not a genesis file of this ledger; "
-            "make one with `daicho genesis build`",
-            rule="EXEC-GENESIS-CONFIG",
-        )
-    qbft, daicho = document.qbft, document.daicho
-    return ChainProfile(
-        chain_id=document.chain_id,
-        genesis_hash=genesis_hash,
-        protocol_version=as_uint(
-            _need(daicho, "protocolVersion"), "config.daicho.protocolVersion", 2**32 - 1
-        ),
-        fork_document_hash=Hash32(
-            as_hex(
-                daicho.get("forkDocumentHash", "0x" + ZERO_HASH.hex()),
-                "config.daicho.forkDocumentHash",
-                32,
-            )
-        ),
-        validators=document.validators,
-        municipality_names=_names_of(_need(daicho, "municipalities")),
-        block_gas_limit=document.gas_limit,
-        transaction_gas_max=as_uint(
-            _need(daicho, "transactionGasMax"),
-            "config.daicho.transactionGasMax",
-            GAS_LIMIT_MAX,
-        ),
-        block_period_s=_seconds(qbft, "blockperiodseconds", 1),
-        heartbeat_s=_seconds(daicho, "heartbeatSeconds", 0),
-        epoch_length=as_uint(_need(qbft, "epochlength"), "config.qbft.epochlength", 2**32 - 1),
-        request_timeout_ms=_seconds(qbft, "requesttimeoutseconds", 1) * 1_000,
-        request_timeout_max_ms=_seconds(daicho, "requestTimeoutCapSeconds", 1) * 1_000,
-    )
-
-
-def compute_parameters_hash(profile: ChainProfile) -> Hash32:
-    """Compute what the vanity of the first extra data must be: a hash over all parameters.
-
-    Every parameter is thereby committed to by the genesis hash, however the file spells it. The
-    genesis hash itself is left out.
-
-    Spec: EXEC-GENESIS-PARAMETERS.
-    """
-    uint = rlp.encode_uint
-    entries: dict[bytes, rlp.Item] = {
-        b"block_gas_limit": uint(profile.block_gas_limit),
-        b"block_period_s": uint(profile.block_period_s),
-        b"chain_id": uint(profile.chain_id),
-        b"epoch_length": uint(profile.epoch_length),
-        b"fork_document_hash": profile.fork_document_hash,
-        b"heartbeat_s": uint(profile.heartbeat_s),
-        b"municipality_names": [name.encode() for name in profile.municipality_names],
-        b"protocol_version": uint(profile.protocol_version),
-        b"request_timeout_max_ms": uint(profile.request_timeout_max_ms),
-        b"request_timeout_ms": uint(profile.request_timeout_ms),
-        b"transaction_gas_max": uint(profile.transaction_gas_max),
-        b"validators": list(profile.validators),
-    }
-    pairs: list[rlp.Item] = [[name, entries[name]] for name in sorted(entries)]
-    return keccak256(rlp.encode([PARAMETERS_DOMAIN, pairs]))
 
 
 def _check_keys(document: GenesisDocument) -> Iterator[Check]:
@@ -372,36 +291,6 @@ def _check_own_key(document: GenesisDocument, own_validator: Address) -> Iterato
 def _slot(document: GenesisDocument, name: str, address: Address, variable: str) -> int:
     storage = dict(document.alloc.get(address, GenesisAccount()).storage)
     return storage.get(load_artifact(name).layout[variable].slot, 0)
-
-
-def _seconds(section: Mapping[str, object], name: str, least: int) -> int:
-    seconds = as_uint(_need(section, name), f"config {name}", SECONDS_MAX)
-    if seconds < least:
-        raise InvalidGenesis(
-            f"config {name}: expected at least {least}; raise it", rule="EXEC-GENESIS-CONFIG"
-        )
-    return seconds
-
-
-def _need(section: Mapping[str, object], name: str) -> object:
-    if name not in section:
-        raise InvalidGenesis(f"config {name} is missing; add it", rule="EXEC-GENESIS-CONFIG")
-    return section[name]
-
-
-def _names_of(value: object) -> tuple[str, ...]:
-    names = value if isinstance(value, list) else []
-    is_good = 0 < len(names) <= MUNICIPALITY_COUNT_MAX and all(
-        isinstance(name, str) and name.isprintable() and 0 < len(name.encode()) <= NAME_SIZE_MAX
-        for name in names
-    )
-    if not is_good or len(set(names)) != len(names):
-        raise InvalidGenesis(
-            f"config municipalities: expected 1 to {MUNICIPALITY_COUNT_MAX} different names "
-            f"of 1 to {NAME_SIZE_MAX} bytes",
-            rule="EXEC-GENESIS-CONFIG",
-        )
-    return tuple(names)
 
 
 def _check(name: str, rule: str, is_passed: bool, expected: str, actual: str) -> Check:

@@ -4,8 +4,9 @@ Spec: EXEC-GENESIS-HEADER.
 """
 
 from node.genesis.alloc import compute_state_root
-from node.genesis.checks import build_profile, verify_document
+from node.genesis.checks import verify_document
 from node.genesis.document import GenesisDocument, InvalidGenesis, read_document
+from node.genesis.parameters import build_profile
 from node.genesis.profile import Genesis
 from node.primitives.header import EMPTY_ROOT, Header
 from node.primitives.types import ZERO_HASH, BlockHash, Height

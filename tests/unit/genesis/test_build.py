@@ -14,8 +14,8 @@ from trie import HexaryTrie
 
 from node.genesis.alloc import compute_state_root
 from node.genesis.build import GenesisDescription, build_genesis
-from node.genesis.checks import compute_parameters_hash
 from node.genesis.document import InvalidGenesis
+from node.genesis.parameters import compute_parameters_hash
 from node.genesis.parse import parse_genesis
 from node.genesis.profile import ChainProfile, GenesisAccount
 from node.genesis.system_contracts import Municipality, MunicipalityRole, OpenCall
