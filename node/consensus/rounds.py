@@ -110,12 +110,13 @@ def start_round_timer(state: State) -> Transition:
     return Transition(state=state, effects=(timer,))
 
 
-def begin_round_zero(state: State, now_ms: int) -> Transition:
+def begin_round_zero(state: State, now_ms: int, *, is_urged: bool = False) -> Transition:
     """Begin round 0 if it is time and there is a reason; else wait for either.
 
-    A reason is: something in the pool, a validator vote of ours if the turn is ours, or silence for
-    the length of the heartbeat. The round timer starts here and not at the head, so that an idle
-    network does not change rounds.
+    A reason is: something in the pool, a validator vote of ours if the turn is ours, silence for
+    the length of the heartbeat, or another validator that has given its round up (``is_urged``):
+    it knows of something we do not, and must not grow lonely in high rounds. The round timer starts
+    here and not at the head, so that an idle network does not change rounds.
 
     Spec: QBFT-BLOCK-TIME, QBFT-HEARTBEAT.
     """
@@ -123,7 +124,8 @@ def begin_round_zero(state: State, now_ms: int) -> Transition:
         return Transition(state=state, effects=())
     is_due = now_ms >= block_due_ms(state.parameters, state.head)
     has_vote = is_our_turn(state) and next_vote(state) is not None
-    if not is_due or not (state.has_content or has_vote or is_heartbeat_due(state, now_ms)):
+    is_wanted = is_urged or state.has_content or has_vote or is_heartbeat_due(state, now_ms)
+    if not is_due or not is_wanted:
         return Transition(state=state, effects=(_block_timer(state, now_ms),))
     begun = start_round_timer(replace(state, step=Step.PROPOSING))
     if not (is_our_turn(state) and may_vote(state)):

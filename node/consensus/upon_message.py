@@ -20,6 +20,7 @@ from node.consensus.messages import (
 )
 from node.consensus.signing import hear_height, upon_own_message_from_elsewhere
 from node.consensus.state import Buffered, State, Step, Transition
+from node.consensus.suspicion import suspect
 from node.consensus.upon_commit import upon_commit
 from node.consensus.upon_prepare import upon_prepare
 from node.consensus.upon_proposal import upon_proposal
@@ -114,8 +115,9 @@ def _keep_for_height(state: State, message: Message, source: Address) -> Transit
         refused = reject(state, RejectReason.TOO_FAR_AHEAD, message, source)
         return Transition(state=state, effects=(hint, *refused.effects))
     key = (height, author, code)
-    if not _is_newer(state.future.get(key), message):
-        return reject(state, RejectReason.SLOT_TAKEN, message, source)
+    known = state.future.get(key)
+    if known is not None and not _is_newer(known, message):
+        return _refuse_taken(state, known, message, source)
     is_first = not any(kept[:2] == (height, author) for kept in state.future)
     future = {**state.future, key: Buffered(message=message, source=source)}
     if len(future) > state.parameters.future_message_count_max:
@@ -132,14 +134,22 @@ def _keep_for_round(state: State, message: Message, source: Address) -> Transiti
     Spec: QBFT-BOUNDS.
     """
     key = (message.signed.author, code_of(message.signed.payload))
-    if not _is_newer(state.later.get(key), message):
-        return reject(state, RejectReason.SLOT_TAKEN, message, source)
+    known = state.later.get(key)
+    if known is not None and not _is_newer(known, message):
+        return _refuse_taken(state, known, message, source)
     later = {**state.later, key: Buffered(message=message, source=source)}
     return Transition(state=replace(state, later=later), effects=())
 
 
-def _is_newer(kept: Buffered | None, message: Message) -> bool:
-    return kept is None or kept.message.signed.payload.round < message.signed.payload.round
+def _is_newer(kept: Buffered, message: Message) -> bool:
+    return kept.message.signed.payload.round < message.signed.payload.round
+
+
+def _refuse_taken(state: State, kept: Buffered, message: Message, source: Address) -> Transition:
+    """Refuse a message whose slot is taken, and note it if it contradicts the one kept."""
+    return suspect(state, kept.message.signed, message.signed).then(
+        lambda after: reject(after, RejectReason.SLOT_TAKEN, message, source)
+    )
 
 
 def _take_kept(state: State) -> tuple[State, Buffered] | None:

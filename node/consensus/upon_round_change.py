@@ -10,10 +10,16 @@ from node.consensus.effects import RejectReason
 from node.consensus.justification import agree_on_prepared, find_round_change_fault
 from node.consensus.messages import RoundChange
 from node.consensus.quorum import early_round_change_size, quorum_size
-from node.consensus.rounds import enter_round, propose_after_round_change, start_round_timer
+from node.consensus.rounds import (
+    begin_round_zero,
+    enter_round,
+    propose_after_round_change,
+    start_round_timer,
+)
 from node.consensus.signing import vote_round_change
 from node.consensus.state import State, Step, Transition
 from node.consensus.suspicion import suspect
+from node.consensus.timeouts import block_due_ms
 from node.primitives.types import Address, Round
 
 
@@ -38,6 +44,7 @@ def upon_round_change(
         suspect(kept, state.last_commits.get(signed.author), signed)
         .then(lambda after: relay_within_budget(after, message, source))
         .then(catch_up_if_enough)
+        .then(lambda after: begin_if_waiting(after, now_ms))
         .then(lambda after: start_round_if_quorum(after, now_ms))
     )
 
@@ -57,6 +64,17 @@ def catch_up_if_enough(state: State) -> Transition:
     if len(above) < early_round_change_size(len(state.validators)):
         return Transition(state=state, effects=())
     return enter_round(state, Round(above[0])).then(vote_round_change)
+
+
+def begin_if_waiting(state: State, now_ms: int) -> Transition:
+    """Begin round 0 when another validator has already given it up and we wait for content.
+
+    Spec: QBFT-HEARTBEAT.
+    """
+    is_due = now_ms >= block_due_ms(state.parameters, state.head)
+    if state.step is not Step.WAITING or not is_due:
+        return Transition(state=state, effects=())
+    return begin_round_zero(state, now_ms, is_urged=True)
 
 
 def start_round_if_quorum(state: State, now_ms: int) -> Transition:

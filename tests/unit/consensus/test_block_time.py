@@ -19,6 +19,7 @@ from tests.support.consensus import (
     Driver,
     of_kind,
     propose,
+    round_change,
 )
 
 HEARTBEAT_MS = (GENESIS_TIME_S + 30) * 1000
@@ -126,6 +127,23 @@ def test_a_proposal_ends_the_waiting_of_a_node_with_nothing_to_include() -> None
 
     assert of_kind(effects, StartTimer)[0].kind is TimerKind.ROUND
     assert driver.state.step is Step.PREPARING
+
+
+def test_a_validator_that_gave_round_0_up_wakes_those_that_wait() -> None:
+    driver = Driver(has_content=False)
+    driver.begin()
+
+    effects = driver.feed(round_change(PROPOSER, 1))
+
+    assert of_kind(effects, StartTimer)[0].kind is TimerKind.ROUND
+    assert (driver.state.round, driver.state.step) == (0, Step.PROPOSING)
+
+
+def test_nobody_is_woken_before_the_period_is_over() -> None:
+    driver = Driver(has_content=False, now_ms=DUE_MS - 1)
+
+    assert of_kind(driver.feed(round_change(PROPOSER, 1)), StartTimer) == []
+    assert driver.state.step is Step.WAITING
 
 
 @pytest.mark.parametrize(

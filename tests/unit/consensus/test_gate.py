@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from node.consensus.accounting import ROUND_CHANGE_RELAYS_MAX
-from node.consensus.effects import Reject, RejectReason, Relay, RequestSync, Send
+from node.consensus.effects import RecordEvidence, Reject, RejectReason, Relay, RequestSync, Send
 from node.consensus.events import MessageReceived, PeerConnected
 from node.consensus.messages import Message
 from node.primitives.types import Height
@@ -97,6 +97,24 @@ def test_one_message_of_a_kind_is_kept_for_an_author_and_height() -> None:
     assert reasons(driver.feed(prepare(THIRD, OTHER_BLOCK, height=3))) == [RejectReason.SLOT_TAKEN]
     assert reasons(driver.feed(prepare(THIRD, at=1, height=3))) == []
     assert len(driver.state.future) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(
+            prepare(THIRD, height=3), prepare(THIRD, OTHER_BLOCK, height=3), id="later height"
+        ),
+        pytest.param(commit(THIRD, at=2), commit(THIRD, OTHER_BLOCK, at=2), id="later round"),
+    ],
+)
+def test_a_contradiction_among_kept_messages_is_evidence(first: Message, second: Message) -> None:
+    driver = begun()
+    driver.feed(first)
+
+    (record,) = of_kind(driver.feed(second), RecordEvidence)
+
+    assert record.evidence.author == THIRD.address
 
 
 def test_when_the_buffer_is_full_the_farthest_height_goes_first() -> None:
