@@ -275,8 +275,8 @@ def decode_membership(data: bytes) -> Membership:
         genesis_hash=BlockHash(Hash32(_bytes(record["genesis_hash"], 32, "genesis_hash"))),
         issued_at_s=_integer(record["issued_at_s"], "issued_at_s"),
         valid_until_s=_integer(record["valid_until_s"], "valid_until_s"),
-        governors=tuple(_governor(item) for item in governors),
-        members=tuple(_member(item) for item in members),
+        governors=tuple(parse_governor(item) for item in governors),
+        members=tuple(parse_member(item) for item in members),
         signatures=tuple(Signature(_bytes(item, 65, "signature")) for item in signatures),
     )
 
@@ -302,7 +302,12 @@ def _items(document: Membership) -> rlp.Item:
     ]
 
 
-def _governor(item: object) -> Governor:
+def parse_governor(item: object) -> Governor:
+    """Build a governor from its parsed JSON or TOML.
+
+    Raises:
+        InvalidMembership: A key is missing or unknown, or a value out of its domain.
+    """
     record = _record(item, ("municipality", "address"), "governor")
     municipality = _text(record["municipality"], "governor municipality")
     _check_name("governor municipality", municipality)
@@ -310,7 +315,12 @@ def _governor(item: object) -> Governor:
     return Governor(municipality=municipality, address=address)
 
 
-def _member(item: object) -> Member:
+def parse_member(item: object) -> Member:
+    """Build a member from its parsed JSON or TOML.
+
+    Raises:
+        InvalidMembership: A key is missing or unknown, or a value out of its domain.
+    """
     names = ("name", "municipality", "node_key", "role", "endpoints")
     record = _record(item, names, "member")
     role = _text(record["role"], "role")

@@ -217,11 +217,12 @@ def check_tls_identity(tls: TlsIdentity, *, identity: NodeIdentity) -> None:
     try:
         certificate = x509.load_pem_x509_certificate(tls.certificate_pem)
         key = serialization.load_pem_private_key(tls.key_pem, password=None)
-        issuer = x509.load_der_x509_certificate(_trust_anchor(identity.public_key))
-        certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError) as error:
         raise Misconfigured(f"TLS key or certificate is unreadable; {remedy}") from error
-    except InvalidSignature as error:
+    issuer = x509.load_der_x509_certificate(_trust_anchor(identity.public_key))
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature) as error:
         raise Misconfigured(f"TLS certificate was signed by another node; {remedy}") from error
     if key.public_key() != certificate.public_key():
         raise Misconfigured(f"TLS key and certificate do not belong together; {remedy}")
