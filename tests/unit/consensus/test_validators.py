@@ -15,6 +15,7 @@ from node.consensus.validators import (
     choose_vote,
     compute_tally,
     tally_at_base,
+    with_change,
 )
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import InvalidBlock
@@ -122,6 +123,14 @@ def test_a_vote_in_an_epoch_block_is_refused() -> None:
 
 def test_the_last_validator_cannot_be_dropped() -> None:
     assert chain("A", "A-A")[1][-1] == "A"
+
+
+@pytest.mark.parametrize(("size", "is_added"), [(63, True), (64, False)])
+def test_the_set_never_outgrows_what_a_header_can_list(size: int, is_added: bool) -> None:
+    members = addresses(make_keys(size, "crowd"))
+    vote = cast("A", is_add=True)
+
+    assert (with_change(members, vote) != members) is is_added
 
 
 def test_a_header_with_another_list_does_not_apply() -> None:
