@@ -136,9 +136,10 @@ def test_a_deactivated_municipality_votes_no_more_and_can_come_back(city: City) 
 
 
 def test_the_votes_of_a_municipality_that_was_shut_out_do_not_count(city: City) -> None:
-    city.vote(city.municipalities, "set_role", 1, OBSERVER, voters=(4, 1))
+    city.vote(city.municipalities, "set_role", 1, OBSERVER, voters=(4,))
     city.vote(city.municipalities, "deactivate", 4, voters=(1, 2, 3))
 
+    assert not city.vote(city.municipalities, "set_role", 1, OBSERVER, voters=(1,))
     assert city.vote(city.municipalities, "set_role", 1, OBSERVER, voters=(2,))
 
     carried = next(log for log in city.municipalities.get_logs() if type(log).__name__ == "Carried")
