@@ -115,7 +115,10 @@ def decode_account_leaf(value: bytes) -> AccountLeaf:
 
 def encode_branch(children: Sequence[bytes]) -> bytes:
     """Encode a branch from its sixteen references."""
-    return rlp.wrap_list(b"".join(children) + EMPTY_REFERENCE)
+    body = b"".join(children)
+    if len(body) > 254:
+        return b"\xf9" + (len(body) + 1).to_bytes(2, "big") + body + EMPTY_REFERENCE
+    return rlp.wrap_list(body + EMPTY_REFERENCE)
 
 
 def encode_extension(path: str, child: bytes) -> bytes:

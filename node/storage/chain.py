@@ -350,7 +350,7 @@ class ChainStore:
         except LedgerError:
             self._state.advance(self._head.height)
             raise
-        self._state.adopt(overlay)
+        self._state.adopt(overlay, batch)
         self._head = block.header
 
     def close(self) -> None:

@@ -21,9 +21,10 @@ from node.primitives.types import Address, Hash32, Height
 from node.storage import schema
 from node.storage.errors import DatabaseCorrupt, StatePruned
 from node.storage.kv import KeyValueStore
+from node.storage.node_delta import apply_delta, base_of, encode_delta
 from node.storage.schema import STATE_OWNER, Prefix, hash_address, hash_slot
 from node.storage.state import StateOverlay
-from node.storage.trie_update import load_value
+from node.storage.trie_update import TrieUpdate, load_value
 from node.storage.view import EMPTY_CODE_HASH, Account, AccountRecord
 
 NODE_CACHE_SIZE: Final = 64 * 1024 * 1024
@@ -31,6 +32,9 @@ NODE_CACHE_SIZE: Final = 64 * 1024 * 1024
 
 CODE_CACHE_SIZE: Final = 8 * 1024 * 1024
 """Bound of the bytes of code kept in memory."""
+
+BASE_CACHE_SIZE: Final = 24 * 1024 * 1024
+"""Bound of the bytes that remember which archived nodes are stored as differences from which."""
 
 CACHE_ENTRY_OVERHEAD: Final = 160
 """Bytes an entry of a cache costs besides its value."""
@@ -164,6 +168,7 @@ class StateStore:
         self._diffs: dict[int, dict[bytes, bytes | None]] = {}
         self._nodes = ByteCache(node_cache_size)
         self._codes = ByteCache(CODE_CACHE_SIZE)
+        self._bases = ByteCache(BASE_CACHE_SIZE if mode is StateMode.ARCHIVE else 0)
 
     @property
     def head(self) -> Height:
@@ -217,13 +222,25 @@ class StateStore:
         if raw is not None:
             return raw
         if self.mode is StateMode.ARCHIVE:
-            raw = self._store.get(schema.node_hash_key(node_hash))
+            raw = self._load_archived(node_hash)
         else:
             raw = self._store.get(schema.node_path_key(owner, path))
         if raw is None or keccak256(raw) != node_hash:
             self._refuse_node(view, node_hash, owner, path)
         self._nodes.put(node_hash, raw)
         return raw
+
+    def _load_archived(self, node_hash: Hash32) -> bytes | None:
+        record = self._store.get(schema.node_hash_key(node_hash))
+        base_hash = base_of(record or b"")
+        if record is None or base_hash is None:
+            self._bases.put(node_hash, node_hash)
+            return record
+        base = self._nodes.get(base_hash) or self._store.get(schema.node_hash_key(base_hash))
+        if base is None:
+            return None
+        self._bases.put(node_hash, base_hash)
+        return apply_delta(record, base)
 
     def _refuse_node(
         self, view: CommittedView, node_hash: Hash32, owner: bytes, path: str
@@ -321,8 +338,8 @@ class StateStore:
 
     def _stage_nodes(self, overlay: StateOverlay, batch: dict[bytes, bytes | None]) -> None:
         if self.mode is StateMode.ARCHIVE:
-            for node_hash, raw in overlay.nodes.items():
-                batch[schema.node_hash_key(node_hash)] = raw
+            for update in overlay.tries.values():
+                self._stage_archived(update, batch)
             return
         for address in sorted(overlay.wiped):
             start, stop = schema.range_of_owner(Prefix.NODE_BY_PATH, hash_address(address))
@@ -333,14 +350,40 @@ class StateStore:
             for path, (_, raw) in update.written.items():
                 batch[schema.node_path_key(owner, path)] = raw
 
+    def _stage_archived(self, update: TrieUpdate, batch: dict[bytes, bytes | None]) -> None:
+        """Add the nodes of an update, as differences from stored ones where that is shorter.
+
+        A record once stored whole is never replaced by a difference, so bases stay whole.
+
+        Spec: STORE-DELTA.
+        """
+        for path, (node_hash, raw) in update.written.items():
+            key = schema.node_hash_key(node_hash)
+            delta = self._delta_of(update.replaced.get(path), raw)
+            if delta is None:
+                batch[key] = raw
+            elif key not in batch and self._store.get(key) is None:
+                batch[key] = delta
+
+    def _delta_of(self, replaced: Hash32 | None, raw: bytes) -> bytes | None:
+        base_hash = None if replaced is None else self._bases.get(replaced)
+        base = None if base_hash is None else self._nodes.get(base_hash)
+        if base_hash is None or base is None:
+            return None
+        return encode_delta(Hash32(base_hash), base, raw)
+
     def advance(self, height: Height) -> None:
         """Make ``height`` the head, ahead of its batch; go back to the old one if that fails."""
         self._head = height
 
-    def adopt(self, overlay: StateOverlay) -> None:
-        """Keep the nodes of a committed overlay in memory."""
+    def adopt(self, overlay: StateOverlay, batch: dict[bytes, bytes | None]) -> None:
+        """Keep the nodes of a committed overlay, and how its batch stored them, in memory."""
         for node_hash, raw in overlay.nodes.items():
             self._nodes.put(node_hash, raw)
+            if self.mode is StateMode.ARCHIVE:
+                record = batch.get(schema.node_hash_key(node_hash))
+                if record is not None:
+                    self._bases.put(node_hash, base_of(record) or node_hash)
 
 
 def encode_record(record: AccountRecord) -> bytes:

@@ -8,7 +8,7 @@ bytes, as in the state and storage tries; ``HexaryTrie`` judges this module in t
 Spec: STORE-TRIE, STORE-COW.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, TypeAlias
@@ -35,6 +35,9 @@ HEX_DIGITS: Final = "0123456789abcdef"
 FULL_BRANCH_SIZE: Final = 532
 """Bytes of a branch with sixteen hashed children; no leaf of these tries is as long."""
 
+UNSEALED: Final = b""
+"""Stands in a branch being updated for a child that is not hashed yet."""
+
 Entry: TypeAlias = tuple[str, bytes | None]
 """Key in hexadecimal digits, and its new value; None deletes."""
 
@@ -47,8 +50,13 @@ class TrieUpdate:
     """Root after the update."""
     written: dict[str, tuple[Hash32, bytes]]
     """Hash and bytes of each node written, by its path."""
-    removed: frozenset[str]
-    """Paths at which a node was stored and none is any more."""
+    replaced: dict[str, Hash32]
+    """Hash of each node that stood at a path and no longer does, by its path."""
+
+    @property
+    def removed(self) -> frozenset[str]:
+        """Return the paths at which a node was stored and none is any more."""
+        return frozenset(self.replaced.keys() - self.written.keys())
 
 
 def update_trie(
@@ -67,8 +75,7 @@ def update_trie(
         raw = encode_node(after)
         new_root = keccak256(raw)
         update.written[""] = (new_root, raw)
-    removed = frozenset(update.visited - update.written.keys())
-    return TrieUpdate(root=new_root, written=update.written, removed=removed)
+    return TrieUpdate(root=new_root, written=update.written, replaced=update.visited)
 
 
 def load_value(root: Hash32, key: bytes, load: NodeLoader) -> bytes | None:
@@ -134,8 +141,10 @@ def read_node(raw: bytes) -> Node:
         return Branch(tuple([raw[at : at + 33] for at in range(3, 531, 33)]))
     items = []
     at = 1 if raw[0] < 0xF8 else raw[0] - 0xF6
-    while at < len(raw):
-        end = _item_end(raw, at)
+    size = len(raw)
+    while at < size:
+        first = raw[at]
+        end = at + 33 if first == 0xA0 else at + 1 if first == 0x80 else _item_end(raw, at)
         items.append(raw[at:end])
         at = end
     if len(items) == 17:
@@ -178,12 +187,12 @@ class _Update:
 
     def __init__(self, load: NodeLoader) -> None:
         self._load = load
-        self.visited: set[str] = set()
+        self.visited: dict[str, Hash32] = {}
         self.written: dict[str, tuple[Hash32, bytes]] = {}
 
     def node_at(self, reference: bytes, path: str) -> Node:
         if len(reference) == 33 and reference[0] == 0xA0:
-            self.visited.add(path)
+            self.visited[path] = Hash32(reference[1:])
         return _read_reference(reference, path, self._load)
 
     def apply(self, node: Node | None, path: str, entries: list[Entry]) -> Node | None:
@@ -249,7 +258,11 @@ class _Update:
     ) -> Node | None:
         """Return what ``entries`` make of a branch; ``fresh`` are children not yet sealed."""
         depth = len(path)
-        for digit, group in groupby(entries, key=lambda entry: entry[0][depth]):
+        if len(entries) == 1:
+            groups: Iterable[tuple[str, Iterable[Entry]]] = ((entries[0][0][depth], entries),)
+        else:
+            groups = groupby(entries, key=lambda entry: entry[0][depth])
+        for digit, group in groups:
             index = int(digit, 16)
             if index in fresh:
                 child = fresh[index]
@@ -259,12 +272,9 @@ class _Update:
                 child = self.node_at(children[index], path + digit)
             fresh[index] = self.apply(child, path + digit, list(group))
         for index, node in fresh.items():
-            if node is None:
-                children[index] = EMPTY_REFERENCE
-        present = {index for index, node in fresh.items() if node is not None}
-        present.update(index for index in range(16) if children[index] != EMPTY_REFERENCE)
-        if len(present) < 2:
-            return self._collapse(children, fresh, path, present)
+            children[index] = EMPTY_REFERENCE if node is None else UNSEALED
+        if children.count(EMPTY_REFERENCE) > 14:
+            return self._collapse(children, fresh, path)
         for index, node in fresh.items():
             if node is not None:
                 children[index] = self._seal(node, path + HEX_DIGITS[index])
@@ -275,18 +285,17 @@ class _Update:
         children: list[bytes],
         fresh: dict[int, Node | None],
         path: str,
-        present: set[int],
     ) -> Node | None:
         """Return what replaces a branch with at most one child."""
-        if not present:
+        index = next((at for at in range(16) if children[at] != EMPTY_REFERENCE), None)
+        if index is None:
             return None
-        (index,) = present
         end = path + HEX_DIGITS[index]
         node = fresh.get(index)
         if node is None:
             node = self.node_at(children[index], end)
             if isinstance(node, Branch):
-                self.visited.discard(end)
+                self.visited.pop(end, None)
                 return Extension(HEX_DIGITS[index], children[index])
         return self._prefixed(HEX_DIGITS[index], node, end)
 

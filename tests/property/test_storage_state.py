@@ -1,4 +1,4 @@
-"""STORE-OVERLAY, STORE-COW, STORE-MODES, STORE-WINDOW: states against a naive model.
+"""STORE-OVERLAY, STORE-COW, STORE-MODES, STORE-DELTA, STORE-WINDOW: states against a naive model.
 
 The model keeps dictionaries and lets py-trie's ``HexaryTrie`` compute each root from nothing.
 Chains touch, delete, wipe and create accounts over many blocks, in both modes, with caches so
