@@ -1,5 +1,6 @@
 """`daicho key`: make, show and import keys, and serve one to a node as a remote signer."""
 
+import signal
 from pathlib import Path
 
 import click
@@ -15,7 +16,9 @@ from node.runtime.keystore import (
     load_keystore_info,
     save_keystore,
 )
-from node.settings import KeySettings, check_private, read_secret
+from node.runtime.log import start_log
+from node.runtime.signer_server import SignerServer
+from node.settings import KeySettings, LogFormat, LogLevel, check_private, read_secret
 
 PASSWORD_SIZE_MIN = 12
 """Shortest password accepted for a new keystore, in characters."""
@@ -79,6 +82,30 @@ def show(output: Output, keystore: Path, public: bool, password_file: Path | Non
     output.result(
         {"address": f"0x{key.address.hex()}", "public_key": f"0x{key.public_key[1:].hex()}"}
     )
+
+
+@group.command("serve")
+@click.option("--keystore", type=_FILE, required=True, help="Keystore of the validator key.")
+@click.option("--password-file", type=_FILE, help="File with the password (mode 0600).")
+@click.option("--socket", "socket_path", type=_FILE, required=True, help="Unix socket to serve.")
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Directory of the signer's own record of votes; never restore it from a backup.",
+)
+def serve(keystore: Path, password_file: Path | None, socket_path: Path, state_dir: Path) -> None:
+    """Serve a key to a node as a remote signer, until SIGTERM or Ctrl-C."""
+    settings = KeySettings(keystore=keystore, password_file=password_file)
+    key = load_keystore(keystore, find_password(settings, _prompt))
+    log = start_log(LogLevel.INFO, LogFormat.HUMAN)
+    server = SignerServer(key, socket_path=socket_path, state_dir=state_dir)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.close())
+    try:
+        server.serve()
+    finally:
+        log.stop()
 
 
 def _show(output: Output, path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from node.cli.client import RpcClient, fetch_json
 from node.cli.output import Output
 from node.runtime.ledger import load_documents
 from node.runtime.log import start_log
@@ -47,6 +48,66 @@ async def _run(settings: Settings) -> None:
 def _ask(question: str) -> str:
     password: str = click.prompt(question, hide_input=True, err=True)
     return password
+
+
+@group.command("status")
+@click.option(
+    "--rpc", default="http://127.0.0.1:8545", show_default=True, help="JSON-RPC of the node."
+)
+@click.option("--health", help="Address of health and metrics, to show what is not ready.")
+@click.pass_context
+def status(ctx: click.Context, rpc: str, health: str | None) -> None:
+    """Show where consensus stands, who is missing, and what the node waits for.
+
+    The exit code is 1 while consensus cannot go on, or the node is not ready.
+    """
+    output: Output = ctx.obj
+    client = RpcClient(rpc)
+    found = client.call("daicho_consensusStatus")
+    missing = [_named(each) for each in found["missing"]]
+    is_ready, checks = (True, []) if health is None else _ask_health(health)
+    if output.is_json:
+        output.result({**found, "ready": is_ready, "checks": checks})
+    else:
+        output.result(
+            {
+                "final": int(found["height"], 16) - 1,
+                "deciding": f"height {int(found['height'], 16)}, round {int(found['round'], 16)}, "
+                f"{found['phase']} for {found['secondsInRound']:.0f} s",
+                "proposer": _named(found["proposer"]),
+                "waits for": found["waitsFor"],
+                "missing": missing,
+                "config": client.call("daicho_configHashes"),
+            }
+        )
+        output.rows([_validator_row(each) for each in found["validators"]])
+        for check in checks:
+            if not check["is_ok"] or check["is_warning"]:
+                output.say(f"{check['name']}: {check['reason']}")
+    present = sum(each["isConnected"] for each in found["validators"])
+    ctx.exit(0 if is_ready and present >= int(found["quorum"], 16) else 1)
+
+
+def _ask_health(address: str) -> tuple[bool, list[dict[str, Any]]]:
+    _, body = fetch_json(f"{address.rstrip('/')}/readiness")
+    return bool(body["ready"]), body["checks"]
+
+
+def _validator_row(found: dict[str, Any]) -> dict[str, object]:
+    def height(name: str) -> object:
+        return "-" if found[name] is None else int(found[name], 16)
+
+    return {
+        "validator": found["name"] or "unknown",
+        "address": found["address"],
+        "connected": "yes" if found["isConnected"] else "NO",
+        "last proposed": height("lastProposed"),
+        "last sealed": height("lastSealed"),
+    }
+
+
+def _named(found: dict[str, str]) -> str:
+    return f"{found['name']} ({found['address']})" if found["name"] else found["address"]
 
 
 @group.command("check-config")

@@ -5,19 +5,16 @@ Spec: QBFT-SIGN-STATE.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
 from node.consensus.sign_state import SignState
 from node.p2p.certificates import NodeIdentity
 from node.runtime.consensus import VoteSigner
 from node.runtime.keystore import load_key
 from node.runtime.remote_signer import RemoteSigner
-from node.runtime.signer import Ballotbook, LocalSigner, SignStateFile
+from node.runtime.signer import Ballotbook, LocalSigner
+from node.runtime.votes import StoredSignState
 from node.settings import KeySettings
-
-SIGN_STATE_FILE: Final = "sign-state"
-"""File in the data directory with the newest votes of the local key."""
+from node.storage.votes import VoteStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +34,7 @@ class NodeKeys:
 def open_keys(
     settings: KeySettings,
     *,
-    data_dir: Path,
+    votes: VoteStore,
     observe_s: Callable[[float], None],
     ask: Callable[[str], str] | None = None,
 ) -> NodeKeys:
@@ -45,7 +42,7 @@ def open_keys(
 
     Args:
         settings: Where the key is.
-        data_dir: Where a local key's record of votes is kept.
+        votes: Where a local key's record of votes is kept.
         observe_s: Told how long each vote took.
         ask: Asks a person for the password, when there is one.
 
@@ -59,6 +56,6 @@ def open_keys(
             identity=remote, signer=remote, newest=remote.load_newest(), close=remote.close
         )
     key = load_key(settings, ask)
-    book = Ballotbook(key, SignStateFile(data_dir / SIGN_STATE_FILE))
+    book = Ballotbook(key, StoredSignState(votes, key.address))
     local = LocalSigner(book, observe_s=observe_s)
     return NodeKeys(identity=key, signer=local, newest=book.newest, close=local.close)

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final
 
 from node.consensus import events, machine
-from node.consensus.evidence import Evidence
 from node.consensus.messages import Message
 from node.execution.proposal import Skipped
 from node.p2p.certificates import TlsFiles, renew_tls_identity
@@ -50,14 +49,19 @@ from node.runtime.rpc_thread import RpcThread
 from node.runtime.serving import Serving
 from node.runtime.supervisor import Supervisor
 from node.runtime.sync import Sync, SyncParts
-from node.runtime.votes import PendingVotes
+from node.runtime.votes import EvidenceBook, PendingVotes
 from node.runtime.watch import Watch, WatchParts
 from node.settings import Settings
+from node.storage.leveldb import LevelDbStore
+from node.storage.votes import VoteStore
 from node.version import PROTOCOL_VERSION, VERSION
 
 LOG = Log("runtime")
 
 RELOAD_TIMEOUT_S: Final = 5.0
+
+VOTES_DIRECTORY: Final = "votes"
+"""Directory of our own votes, apart from the chain and from every backup."""
 
 BUILD_SHARE: Final = 2
 """A block is filled for at most half the period, so that others have the rest to execute it."""
@@ -82,9 +86,11 @@ class Node:
         profile = self.documents.profile
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.chain = open_ledger(settings, self.documents.genesis)
+        self.votes_database = LevelDbStore(settings.data_dir / VOTES_DIRECTORY)
+        vote_store = VoteStore(self.votes_database)
         self.keys = open_keys(
             settings.key,
-            data_dir=settings.data_dir,
+            votes=vote_store,
             observe_s=self.metrics.vote_write.observe,
             ask=ask,
         )
@@ -116,7 +122,7 @@ class Node:
         self.serving = Serving(self.chain, self.intake)
         self.observer = Observer(self.metrics, self.clock)
         self.validator = self.keys.signer.address if settings.is_validator else None
-        self.votes = PendingVotes(settings.data_dir, upon_change=self._tell_votes)
+        self.votes = PendingVotes(vote_store, upon_change=self._tell_votes)
         self.loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self) -> None:
@@ -144,6 +150,9 @@ class Node:
 
     async def _start(self) -> None:
         self.network = self._build_network()
+        self.evidence = EvidenceBook(
+            VoteStore(self.votes_database), self.network, self._validators_at
+        )
         self.shell = self._build_shell()
         self.intake.upon_jump(PoolHead(header=self.chain.head, view=self.chain.head_view()))
         self.messages = MessagePump(
@@ -167,6 +176,7 @@ class Node:
             health_port = await self.health.start()
         self.tasks.start("messages", self.messages.run())
         self.tasks.start("transactions", self.transactions.run())
+        self.tasks.start("evidence", self.evidence.run())
         self.tasks.start("consensus", self.shell.run())
         self.tasks.start("sync", self.sync.run())
         self.tasks.start("watch", self.watch.run())
@@ -189,6 +199,7 @@ class Node:
         self.serving.close()
         self.blocks.close()
         self._save_pool()
+        self.votes_database.close()
         self.chain.close()
         LOG.info("stopped", head=self.chain.head.height)
 
@@ -234,7 +245,7 @@ class Node:
                 peers=MessageSender(self.network),
                 importer=self.importer,
                 observer=self.observer,
-                record_evidence=self._record_evidence,
+                record_evidence=self.evidence.record,
                 request_sync=self._request_sync,
                 report_own_key=self._report_own_key,
             ),
@@ -295,7 +306,7 @@ class Node:
             clock=self.clock,
             stopped_reason=self.stopped_reason,
             reload_membership=self._reload_from_thread,
-            load_evidence=lambda: (),
+            load_evidence=self.evidence.load,
         )
         backends = Backends(
             ledger=ledger,
@@ -323,6 +334,7 @@ class Node:
             PoolHead(header=block.header, view=self.chain.head_view()), block.transactions
         )
         self.shell.announce_head(block.header, new.tally, has_content=self.intake.has_content)
+        self.votes.discard_settled(new.tally.validators)
         self.network.announce_status()
         self.rpc.upon_head(block.height)
         self.observer.saw_block(block, new.validators)
@@ -367,8 +379,12 @@ class Node:
     def _drop_skipped(self, skipped: tuple[Skipped, ...]) -> None:
         self.intake.drop_skipped(skipped)
 
-    def _record_evidence(self, evidence: Evidence) -> None:
-        LOG.error("equivocation", validator=evidence.author, height=evidence.height)
+    def _validators_at(self, height: Height) -> tuple[Address, ...] | None:
+        if height == self.chain.head.height + 1:
+            return self.importer.tally.validators
+        if not self.chain.base <= height <= self.chain.head.height:
+            return None
+        return self.chain.load_header(height).extra_data.validators
 
     def _request_sync(self, height: Height, source: Address) -> None:
         LOG.debug("a validator is ahead", height=height, peer=source)

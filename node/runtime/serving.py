@@ -71,7 +71,7 @@ class Serving:
         return [self._chain.load_header(at).encode() for at in self._heights(start, count)]
 
     def _heights(self, start: Height, count: int) -> list[Height]:
-        if start <= self._chain.base:
+        if start <= max(self._chain.base, self._chain.restored_at):
             return []
         stop = min(start + count, self._chain.head.height + 1)
         return [Height(at) for at in range(start, stop)]

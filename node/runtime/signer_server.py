@@ -55,6 +55,7 @@ class SignerServer:
         self._book = Ballotbook(key, SignStateFile(state_dir / STATE_FILE))
         self._socket_path = socket_path
         self._listener = _listen(socket_path)
+        self._channel: socket.socket | None = None
 
     def serve(self) -> None:
         """Serve nodes, one after the other, until ``close``."""
@@ -64,14 +65,19 @@ class SignerServer:
             except OSError:
                 return
             LOG.info("a node connected", address=self._key.address)
+            self._channel = channel
             with channel:
                 self._serve_node(channel)
+            self._channel = None
 
     def close(self) -> None:
         """Stop listening and give the record free."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        if self._channel is not None:
+            with suppress(OSError):
+                self._channel.shutdown(socket.SHUT_RDWR)
         self._socket_path.unlink(missing_ok=True)
         os.close(self._lock)
 

@@ -44,6 +44,15 @@ class TrialNetwork:
         for node in chosen:
             wait_until(partial(self.is_answering, node), f"{node.name} to answer")
 
+    def wait_for_mesh(self) -> None:
+        """Wait until every node is connected to every other."""
+        all_but_one = hex(len(self.nodes) - 1)
+        for node in self.nodes:
+            wait_until(
+                lambda at=node: self.call(at, "net_peerCount") == all_but_one,  # type: ignore[misc]
+                f"{node.name} to be connected to all",
+            )
+
     def kill(self, *nodes: LocalNode) -> None:
         """Kill -9, all at once."""
         for node in nodes:
