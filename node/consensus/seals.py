@@ -90,9 +90,11 @@ def verify_step(header: Header, *, trusted: tuple[Address, ...]) -> Report:
         header: The header to step to.
         trusted: The set the client trusts, of the header before.
 
-    Spec: QBFT-LIGHT-STEP.
+    Constants of the header are ``header_rules.verify_constants``; parent links are the caller's.
+
+    Spec: QBFT-LIGHT-STEP, QBFT-VALIDATORS.
     """
-    own = verify_commit_seals(header, header.extra_data.validators)
+    own = _verify_own_set(header)
     vouching = _sealers_among(header, trusted)
     needed = fault_count_max(len(trusted)) + 1
     return Report(
@@ -140,7 +142,7 @@ def verify_skip(
     vouching = _sealers_among(header, trusted.validators)
     return Report(
         checks=(
-            *verify_commit_seals(header, header.extra_data.validators).checks,
+            *_verify_own_set(header).checks,
             Check(
                 rule=rule,
                 name="seals of the trusted set",
@@ -164,6 +166,13 @@ def verify_skip(
             ),
         )
     )
+
+
+def _verify_own_set(header: Header) -> Report:
+    """Check the list a header carries, and that a quorum of it sealed the header."""
+    listed = header.extra_data.validators
+    form = compare("QBFT-VALIDATORS", "validators", tuple(sorted(set(listed))), listed)
+    return Report(checks=(form, *verify_commit_seals(header, listed).checks))
 
 
 def _sealers_among(header: Header, members: Collection[Address]) -> int:

@@ -59,6 +59,15 @@ def test_the_timestamp_is_the_second_of_the_clock(now_ms: int, timestamp_s: int)
     assert build.timestamp_s == timestamp_s
 
 
+def test_a_block_timer_of_another_height_begins_nothing() -> None:
+    driver = Driver()
+    timer = TimerExpired(
+        kind=TimerKind.BLOCK, height=Height(2), round=Round(0), now_ms=driver.now_ms
+    )
+
+    assert driver.feed(timer) == ()
+
+
 def test_an_idle_network_starts_no_round_until_the_heartbeat() -> None:
     driver = Driver(key=PROPOSER, has_content=False)
 

@@ -19,7 +19,7 @@ from node.consensus.seals import (
 from node.primitives.crypto import CURVE_ORDER, PrivateKey
 from node.primitives.errors import InvalidBlock
 from node.primitives.header import Header
-from node.primitives.types import Round, Signature
+from node.primitives.types import Address, Round, Signature
 from tests.support.consensus import (
     BLOCK,
     FOURTH,
@@ -128,6 +128,21 @@ def test_f_old_members_are_too_few_for_a_step() -> None:
     assert not verify_step(step_header(mixed, mixed), trusted=TALLY.validators).is_met
     more = (PROPOSER, SECOND, *strangers[:2])
     assert verify_step(step_header(more, more), trusted=TALLY.validators).is_met
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        pytest.param(TALLY.validators[::-1], id="out of order"),
+        pytest.param((TALLY.validators[0], *TALLY.validators[:2]), id="one twice"),
+    ],
+)
+def test_a_list_not_ascending_lets_nobody_step(listed: tuple[Address, ...]) -> None:
+    header = sealed(block_by(validators=listed), KEYS[:2]).header
+
+    failures = verify_step(header, trusted=TALLY.validators).failures
+
+    assert failures[0].rule == "QBFT-VALIDATORS"
 
 
 TRUSTED = TrustedHeader(timestamp_s=1_000, validators=TALLY.validators)
