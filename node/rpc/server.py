@@ -326,11 +326,17 @@ class _BoundedServer(web.Server):
         """Return the protocol of a new connection."""
         handler = super().__call__()
         loop = asyncio.get_running_loop()
-        if len(self.connections) >= self._limits.connection_count_max:
-            loop.call_soon(_abort_silent, handler)
-        else:
-            loop.call_later(self._limits.read_timeout_s, _abort_silent, handler)
+        loop.call_later(self._limits.read_timeout_s, _abort_silent, handler)
         return handler
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Count a connection, or end it when there are as many as may be.
+
+        Spec: RPC-BOUNDS.
+        """
+        super().connection_made(handler, transport)
+        if len(self.connections) > self._limits.connection_count_max:
+            transport.abort()
 
 
 def _abort_silent(handler: RequestHandler) -> None:

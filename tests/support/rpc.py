@@ -7,7 +7,7 @@ runs on a thread and event loop of its own, so that any client, also a blocking 
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any
@@ -67,6 +67,13 @@ def book() -> Mapping[str, Any]:
         output_formats=["abi", "bytecode", "layout"],
         settings=vyper.compiler.settings.Settings(evm_version="shanghai"),
     )
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    """Wait until ``condition`` holds; fail when it takes too long."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - a socket's state has no event
+            await asyncio.sleep(0.005)
 
 
 class RpcChain:
