@@ -101,9 +101,7 @@ class Blocks:
 
     def load_hash(self, at: Height) -> BlockHash | None:
         """Return hash (b) of the block that is final at a height, or None when it is not here."""
-        if not self._chain.base <= at <= self._chain.head.height:
-            return None
-        return self._chain.load_header(at).hash
+        return self._chain.load_hash(at)
 
     async def collect_garbage(self) -> None:
         """Collect garbage between blocks, on the thread that makes it."""

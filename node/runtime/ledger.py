@@ -11,7 +11,6 @@ from typing import Final
 
 from node.consensus.parameters import ConsensusParameters
 from node.consensus.validators import ValidatorTally, tally_at_base
-from node.execution.profile import ExecutionProfile
 from node.genesis.parse import parse_genesis
 from node.genesis.profile import ChainProfile, Genesis
 from node.membership.document import Membership, decode_membership
@@ -172,15 +171,6 @@ def load_tally(
         header = chain.load_header(Height(height))
         tally = follow_header(tally, header, epoch_length, recoveries)
     return tally
-
-
-def execution_profile(profile: ChainProfile) -> ExecutionProfile:
-    """Return what execution needs of the network's parameters."""
-    return ExecutionProfile(
-        chain_id=profile.chain_id,
-        block_gas_limit=profile.block_gas_limit,
-        transaction_gas_cap=profile.transaction_gas_max,
-    )
 
 
 def consensus_parameters(profile: ChainProfile) -> ConsensusParameters:

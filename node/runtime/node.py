@@ -11,6 +11,7 @@ from typing import Final
 
 from node.consensus import events, machine
 from node.consensus.messages import Message
+from node.execution.profile import profile_of_chain
 from node.execution.proposal import Skipped
 from node.p2p.certificates import TlsFiles, renew_tls_identity
 from node.p2p.handshake import LocalPeer
@@ -35,7 +36,6 @@ from node.runtime.intake import Intake, PoolHead
 from node.runtime.keys import open_keys
 from node.runtime.ledger import (
     consensus_parameters,
-    execution_profile,
     load_documents,
     load_membership,
     load_tally,
@@ -97,7 +97,7 @@ class Node:
         tally = load_tally(self.chain, profile.epoch_length, self.documents.recoveries)
         self.intake = Intake(
             Pool(_pool_limits(settings)),
-            profile=execution_profile(profile),
+            profile=profile_of_chain(profile),
             clock=self.clock,
             metrics=self.metrics,
             announce=self._share_transaction,
@@ -105,7 +105,7 @@ class Node:
         )
         self.blocks = Blocks(
             self.chain,
-            profile=execution_profile(profile),
+            profile=profile_of_chain(profile),
             build_time_ms=profile.block_period_s * 1_000 // BUILD_SHARE,
             waiting=Waiting(candidates=self.intake.candidates, drop_skipped=self._drop_skipped),
             clock=self.clock,
@@ -286,7 +286,7 @@ class Node:
         ledger = NodeLedger(
             LedgerParts(
                 chain=self.chain,
-                profile=execution_profile(self.documents.profile),
+                profile=profile_of_chain(self.documents.profile),
                 pool=self.intake.pool,
                 pool_lock=self.intake.lock,
                 submit=self.intake.submit,

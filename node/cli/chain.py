@@ -1,0 +1,143 @@
+"""`daicho chain`: export, import and verify the chain of blocks. The node must be stopped."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from node.cli.output import Output
+from node.execution.profile import profile_of_chain
+from node.primitives.errors import Misconfigured
+from node.primitives.types import Height
+from node.runtime.chain_file import (
+    ChainReport,
+    ChainRules,
+    export_chain,
+    import_chain,
+    verify_chain,
+)
+from node.runtime.ledger import (
+    Documents,
+    consensus_parameters,
+    load_documents,
+    load_genesis,
+    load_recovery,
+    load_tally,
+    open_ledger,
+)
+from node.settings import load_settings
+
+EXAMPLES: Final = """\b
+Examples:
+  daicho chain export chain.rlp --config /etc/daicho/node.toml
+  daicho chain verify chain.rlp --genesis genesis.json
+  daicho chain import chain.rlp --config /etc/daicho/node.toml
+"""
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_CONFIG = click.option(
+    "--config",
+    type=_FILE,
+    default=Path("/etc/daicho/node.toml"),
+    show_default=True,
+    help="Settings file of the node, which must be stopped.",
+)
+
+
+@click.group("chain", epilog=EXAMPLES)
+def group() -> None:
+    """Export, import and verify the chain of blocks."""
+
+
+@group.command("export")
+@click.argument("file", type=_FILE)
+@_CONFIG
+@click.option("--from", "start", type=click.IntRange(0), default=0, help="First height.")
+@click.option("--to", "stop", type=click.IntRange(0), help="Last height; the head when left out.")
+@click.pass_obj
+def export(output: Output, file: Path, config: Path, start: int, stop: int | None) -> None:
+    """Write blocks to FILE, or continue a file that an earlier export began."""
+    settings = load_settings(config)
+    chain = open_ledger(settings, load_genesis(settings.genesis))
+    try:
+        head = chain.head
+        last = head.height if stop is None else min(stop, head.height)
+        count = export_chain(
+            chain,
+            file,
+            start=Height(start),
+            stop=Height(last),
+            progress=lambda at: output.progress(f"height {at} of {last}"),
+        )
+    finally:
+        chain.close()
+        output.progress_done()
+    output.result({"file": str(file), "blocks written": count, "last height": last})
+
+
+@group.command("import")
+@click.argument("file", type=_FILE)
+@_CONFIG
+@click.pass_obj
+def import_file(output: Output, file: Path, config: Path) -> None:
+    """Check, execute and commit the blocks of FILE; run it again to continue."""
+    settings = load_settings(config)
+    documents = load_documents(settings)
+    chain = open_ledger(settings, documents.genesis)
+    try:
+        tally = load_tally(chain, documents.profile.epoch_length, documents.recoveries)
+        report = import_chain(
+            chain,
+            file,
+            _rules(documents),
+            tally,
+            lambda at: output.progress(f"height {at}"),
+        )
+    finally:
+        chain.close()
+        output.progress_done()
+    output.result(_shown(report))
+
+
+@group.command("verify")
+@click.argument("file", type=_FILE)
+@click.option("--genesis", type=_FILE, required=True, help="Genesis file of the network.")
+@click.option("--recovery", "recoveries", type=_FILE, multiple=True, help="Recovery document.")
+@click.option("--expect", metavar="HASH", help="Hash the last block must have.")
+@click.pass_obj
+def verify(
+    output: Output, file: Path, genesis: Path, recoveries: tuple[Path, ...], expect: str | None
+) -> None:
+    """Check links, seals and validators of every block in FILE, without executing."""
+    found = load_genesis(genesis)
+    rules = ChainRules(
+        parameters=consensus_parameters(found.profile),
+        profile=profile_of_chain(found.profile),
+        recoveries=tuple(load_recovery(path) for path in recoveries),
+    )
+    try:
+        report = verify_chain(file, rules, found.header, lambda at: output.progress(f"height {at}"))
+    finally:
+        output.progress_done()
+    output.result(_shown(report))
+    if expect is not None and expect.lower() != f"0x{report.head_hash.hex()}":
+        raise Misconfigured(
+            f"the last block is 0x{report.head_hash.hex()}, not {expect}; get the file again"
+        )
+
+
+def _rules(documents: Documents) -> ChainRules:
+    return ChainRules(
+        parameters=consensus_parameters(documents.profile),
+        profile=profile_of_chain(documents.profile),
+        recoveries=documents.recoveries,
+    )
+
+
+def _shown(report: ChainReport) -> dict[str, object]:
+    return {
+        "first height": report.start,
+        "last height": report.stop,
+        "hash": f"0x{report.head_hash.hex()}",
+        "transactions": report.transaction_count,
+    }
