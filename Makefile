@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup lock format check lint types layers unit test nightly bench wheel clean
+.PHONY: help setup lock eels format check lint types layers unit test nightly bench wheel clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,6 +12,11 @@ setup: ## make .venv from the locked requirements
 lock: ## compile requirements/*.in into hashed lock files (needs uv)
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header requirements/test.in -o requirements/test.txt
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header requirements/run.in -c requirements/test.txt -o requirements/run.txt
+	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header requirements/eels.in -o requirements/eels.txt
+
+eels: ## make .eels-venv, the execution specification as a second judge
+	test -d .eels-venv || python3 -m venv .eels-venv
+	.eels-venv/bin/pip install -q --require-hashes -r requirements/eels.txt
 
 format: ## format the code
 	$(BIN)/ruff format .
