@@ -89,11 +89,15 @@ class Checkers:
         """Return the height of the highest block any node has."""
         return self.chain[-1].height
 
-    def on_boot(self, index: int, height: Height, *, is_restored: bool) -> None:
+    def on_boot(self, index: int, height: Height) -> None:
         """Check that a node still has what it held to be final (I1)."""
-        if not is_restored and height < self._durable.get(index, 0):
+        if height < self._durable.get(index, 0):
             raise Broken("I1", f"node {index} lost final blocks above {height}")
         self._durable[index] = height
+
+    def on_restore(self, index: int) -> None:
+        """Take note that a node's disk was replaced: it may have lost anything."""
+        self._durable.pop(index, None)
 
     def on_import(self, index: int, block: Block) -> None:
         """Check a block that a node holds to be final (I1, I2, I6)."""

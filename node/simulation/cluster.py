@@ -106,11 +106,10 @@ class Cluster:
             draw_execution_ms=partial(self._draw_execution_ms, index),
         )
         self.replicas[index] = replica
-        is_restored = host.is_restored
-        self.note(index, "boots from a backup" if is_restored else "boots")
+        self.note(index, "boots from a backup" if host.is_restored else "boots")
         self.act(index, replica.boot)
         if self.replicas[index] is replica:
-            self.checkers.on_boot(index, replica.head.height, is_restored=is_restored)
+            self.checkers.on_boot(index, replica.head.height)
         for peer, _ in peers:
             self.greet(peer, index)
 

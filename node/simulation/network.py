@@ -52,6 +52,10 @@ class Network:
         others = [other for other in range(self._node_count) if other != index]
         self._cut |= {(index, other) for other in others} | {(other, index) for other in others}
 
+    def split(self, group: tuple[int, ...]) -> None:
+        """Cut exactly the links between ``group`` and all others."""
+        self._cut = frozenset(_between(group, range(self._node_count)))
+
     def heal(self) -> None:
         """Join all links again."""
         self._cut = frozenset()

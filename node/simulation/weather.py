@@ -120,5 +120,6 @@ class Weather:
         cluster.crash(index)
         host.disk.restore(image)
         host.is_restored = True
+        cluster.checkers.on_restore(index)
         cluster.note(index, "is restored from its backup")
         cluster.restart_later(index, self._faults.down_ms)

@@ -92,12 +92,18 @@ def test_two_blocks_at_one_height_break_i1() -> None:
 def test_a_final_block_that_is_gone_after_a_restart_breaks_i1() -> None:
     checkers = make_checkers()
     checkers.on_import(0, FIRST)
-    checkers.on_boot(1, Height(0), is_restored=False)
-    checkers.on_boot(0, Height(0), is_restored=True)
-    checkers.on_import(0, FIRST)
+    checkers.on_boot(1, Height(0))
 
     with pytest.raises(Broken, match="I1"):
-        checkers.on_boot(0, Height(0), is_restored=False)
+        checkers.on_boot(0, Height(0))
+
+
+def test_a_node_whose_disk_was_replaced_may_begin_again() -> None:
+    checkers = make_checkers()
+    checkers.on_import(0, FIRST)
+    checkers.on_restore(0)
+
+    checkers.on_boot(0, Height(0))
 
 
 @pytest.mark.parametrize(
