@@ -17,6 +17,12 @@ from node.storage.snapshot import InvalidSnapshot, Manifest, SnapshotRestore
 OFFER_WAIT_S: Final = 10.0
 """How long a peer may take to say which snapshot it has."""
 
+OFFER_ATTEMPTS: Final = 3
+"""How often a peer is asked for that."""
+
+OFFER_PAUSE_S: Final = 0.5
+"""Between two attempts."""
+
 
 async def restore_from_peers(
     network: PeerNetwork,
@@ -53,12 +59,16 @@ async def restore_from_peers(
 
 async def _ask_for_manifests(network: PeerNetwork, sync: SnapshotSync) -> None:
     async def ask(peer: Address) -> None:
-        try:
-            async with asyncio.timeout(OFFER_WAIT_S):
-                data = await network.request_manifest(peer, sync.checkpoint.height)
-        except (Unavailable, TimeoutError):
+        for _ in range(OFFER_ATTEMPTS):
+            try:
+                async with asyncio.timeout(OFFER_WAIT_S):
+                    data = await network.request_manifest(peer, sync.checkpoint.height)
+            except (Unavailable, TimeoutError):
+                # Perhaps its connection was just replaced by a better one.
+                await asyncio.sleep(OFFER_PAUSE_S)
+                continue
+            _report(network, sync.offer(peer, data))
             return
-        _report(network, sync.offer(peer, data))
 
     await asyncio.gather(*(ask(peer) for peer in network.connected()))
 
