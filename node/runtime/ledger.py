@@ -76,11 +76,29 @@ def load_documents(settings: Settings) -> Documents:
     recoveries = tuple(load_recovery(path) for path in settings.recoveries)
     try:
         check_membership(membership, genesis_hash=genesis.profile.genesis_hash)
-        for document in recoveries:
-            check_signed(document, membership)
     except InvalidInput as error:
         raise Misconfigured(f"{error.message}; install the right document") from error
     return Documents(genesis=genesis, membership=membership, recoveries=recoveries)
+
+
+def check_recoveries(documents: Documents, head: Height) -> None:
+    """Refuse recovery documents still to be applied that the municipalities did not sign.
+
+    One that the chain has passed is history: its set has sealed blocks since, and the membership
+    document may name other governors by now.
+
+    Raises:
+        Misconfigured: Too few signatures.
+
+    Spec: REC-SIGNED.
+    """
+    for document in documents.recoveries:
+        if document.height <= head:
+            continue
+        try:
+            check_signed(document, documents.membership)
+        except InvalidInput as error:
+            raise Misconfigured(f"{error.message}; collect the missing signatures") from error
 
 
 def load_genesis(path: Path) -> Genesis:

@@ -35,6 +35,7 @@ from node.runtime.health import HealthServer
 from node.runtime.intake import Intake, PoolHead
 from node.runtime.keys import open_keys
 from node.runtime.ledger import (
+    check_recoveries,
     consensus_parameters,
     load_documents,
     load_membership,
@@ -94,6 +95,7 @@ class Node:
             observe_s=self.metrics.vote_write.observe,
             ask=ask,
         )
+        check_recoveries(self.documents, self.chain.head.height)
         tally = load_tally(self.chain, profile.epoch_length, self.documents.recoveries)
         self.intake = Intake(
             Pool(_pool_limits(settings)),
