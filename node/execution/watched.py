@@ -29,17 +29,13 @@ CALL_KINDS = {
 class Machine:
     """What a watcher may look at before a step: one frame of the EVM as plain values."""
 
-    __slots__ = ("_computation", "opcode")
+    __slots__ = ("_computation", "opcode", "pc")
 
-    def __init__(self, computation: Any, opcode: int) -> None:
+    def __init__(self, computation: Any, pc: int, opcode: int) -> None:
+        """Look into ``computation`` before the opcode at ``pc``."""
         self._computation = computation
+        self.pc = pc
         self.opcode = opcode
-
-    @property
-    def pc(self) -> int:
-        """Return the position of the opcode."""
-        counter: int = self._computation.code.program_counter
-        return counter - 1 if counter else 0
 
     @property
     def mnemonic(self) -> str:
@@ -178,9 +174,12 @@ class WatchedComputation(Computation):
             if not message.code:
                 return computation
             watcher = state.watcher
-            for opcode in computation.code:
+            code = computation.code
+            while True:
+                pc, opcode = code.program_counter, code.peek()
+                code.program_counter = pc + 1
                 computation.current_opcode = opcode
-                machine = Machine(computation, opcode)
+                machine = Machine(computation, pc, opcode)
                 watcher.before_step(machine)
                 operation = cls.opcodes.get(opcode) or InvalidOpcode(opcode)
                 try:
