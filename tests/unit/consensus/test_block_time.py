@@ -59,6 +59,12 @@ def test_the_timestamp_is_the_second_of_the_clock(now_ms: int, timestamp_s: int)
     assert build.timestamp_s == timestamp_s
 
 
+def test_a_clock_far_behind_is_looked_at_again_within_a_heartbeat() -> None:
+    driver = Driver(now_ms=DUE_MS - 3_600_000)
+
+    assert [timer.delay_ms for timer in of_kind(driver.effects, StartTimer)] == [30_000]
+
+
 def test_a_block_timer_of_another_height_begins_nothing() -> None:
     driver = Driver()
     timer = TimerExpired(
