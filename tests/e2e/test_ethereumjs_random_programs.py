@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from node.execution.profile import Interpreter
 from node.genesis.profile import PERMISSIONS_ADDRESS
 from node.primitives import rlp
 from node.primitives.crypto import keccak256
@@ -17,9 +18,11 @@ from tests.support.ledger import GOVERNOR_KEY, SERVICE_KEYS, Ledger
 from tests.support.programs import ProgramMaker, wrap
 
 
-def make_chain(seed: int, program_count: int, call_count: int) -> Ledger:
+def make_chain(
+    seed: int, program_count: int, call_count: int, interpreter: Interpreter = Interpreter.STOCK
+) -> Ledger:
     """Deploy programs that call each other, then call each of them."""
-    ledger, maker = Ledger(), ProgramMaker(seed)
+    ledger, maker = Ledger(interpreter=interpreter), ProgramMaker(seed)
     addresses = [
         Address(keccak256(rlp.encode([GOVERNOR_KEY.address, rlp.encode_uint(nonce)]))[12:])
         for nonce in range(program_count)
@@ -58,9 +61,17 @@ def assert_agreement(ledger: Ledger, folder: Path) -> None:
     assert len(report["blocks"]) == ledger.head.height
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_random_programs_give_the_peer_s_roots(seed: int, tmp_path: Path) -> None:
-    ledger = make_chain(seed, program_count=40, call_count=1)
+@pytest.mark.parametrize(
+    ("seed", "interpreter"),
+    [
+        pytest.param(1, Interpreter.STOCK, id="stock opcodes"),
+        pytest.param(2, Interpreter.LOOP, id="our own loop"),
+    ],
+)
+def test_random_programs_give_the_peer_s_roots(
+    seed: int, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    ledger = make_chain(seed, program_count=40, call_count=1, interpreter=interpreter)
 
     outcomes = [
         receipt.is_success
@@ -74,4 +85,5 @@ def test_random_programs_give_the_peer_s_roots(seed: int, tmp_path: Path) -> Non
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", range(100, 120))
 def test_many_random_programs_give_the_peer_s_roots(seed: int, tmp_path: Path) -> None:
-    assert_agreement(make_chain(seed, program_count=200, call_count=2), tmp_path)
+    interpreter = (Interpreter.STOCK, Interpreter.LOOP)[seed % 2]
+    assert_agreement(make_chain(seed, 200, 2, interpreter), tmp_path)

@@ -12,7 +12,7 @@ from eth_abi import encode
 
 from node.execution.executor import ExecutionResult, execute_block
 from node.execution.permissions import PermissionRule
-from node.execution.profile import profile_of_chain
+from node.execution.profile import Interpreter, profile_of_chain
 from node.execution.proposal import BlockDraft, Skipped, build_block
 from node.genesis.build import GenesisDescription, build_genesis
 from node.genesis.parse import parse_genesis
@@ -89,8 +89,13 @@ class Made:
 class Ledger:
     """A chain in memory."""
 
-    def __init__(self, description: GenesisDescription | None = None) -> None:
-        """Start at genesis."""
+    def __init__(
+        self,
+        description: GenesisDescription | None = None,
+        interpreter: Interpreter = Interpreter.STOCK,
+    ) -> None:
+        """Start at genesis; blocks run on ``interpreter``."""
+        self.interpreter = interpreter
         self.genesis_file = build_genesis(description or describe())
         self.genesis = parse_genesis(self.genesis_file)
         self.rule = PermissionRule()
@@ -158,6 +163,7 @@ class Ledger:
             rule=self.rule,
             ancestor_hash=self.chain.load_hash,
             is_time_up=lambda: False,
+            interpreter=self.interpreter,
         )
         result = self.execute(built.block)
         assert result.state_root == built.block.header.state_root
@@ -174,6 +180,7 @@ class Ledger:
             profile=self.profile,
             rule=self.rule,
             ancestor_hash=self.chain.load_hash,
+            interpreter=self.interpreter,
         )
 
     def export(self) -> bytes:
