@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from node.p2p import frames
-from node.p2p.catch_up import catch_up
 from node.p2p.frames import BlockRequest
 from node.primitives.block import Block
 from node.primitives.types import BlockHash, Height
+from tests.support.catch_up import catch_up
 from tests.support.consensus import KEYS
 from tests.support.peers import (
     GENESIS,

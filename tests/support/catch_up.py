@@ -1,9 +1,7 @@
-"""Carries a block sync out over the network: asks, hands over answers, feeds execution.
+"""Drives a block sync over the network to its end, importing through a function.
 
-Asking, verifying and executing overlap: while one block is executed, ranges are on their way.
-What is asked and believed is decided in ``sync``; executing and storing is the caller's.
-
-Spec: SYNC-RANGE, SYNC-BLAME.
+The node's own driver is ``node.runtime.sync``; this one has no clock, no metrics and no consensus
+to hold back, so that tests of the network need none of them.
 """
 
 import asyncio
@@ -31,8 +29,6 @@ async def catch_up(
         network: Where the peers are.
         sync: Planner and judge, standing at our head.
         import_block: Executes and stores one block; what it raises ends the catch-up.
-
-    Spec: SYNC-RANGE.
     """
     waiting: Waiting = {}
     try:
