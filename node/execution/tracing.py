@@ -29,6 +29,11 @@ from node.storage.view import StateView
 SLOAD: Final = 0x54
 SSTORE: Final = 0x55
 
+WORD_SIZE: Final = 32
+
+STEP_SIZE: Final = 64
+"""What a step or frame is taken to hold besides its words and bytes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceOptions:
@@ -46,6 +51,8 @@ class TraceOptions:
     """False collects call frames only."""
     step_count_max: int = 100_000
     """Steps kept; the trace stops beyond and says so."""
+    size_max_bytes: int = 32 * 1024 * 1024
+    """Bytes of stacks, memory, storage and call data kept; a trace with more is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +155,7 @@ class Tracer:
         self._open: list[_OpenFrame] = []
         self._root: CallFrame | None = None
         self._is_cut = False
+        self.size_bytes = 0
 
     def finish(self, outcome: Outcome, gas_limit: int) -> Trace:
         """Return the trace of the message that gave ``outcome``."""
@@ -173,7 +181,12 @@ class Tracer:
         gas_limit: int,
         data: bytes,
     ) -> None:
-        """Open a frame; what the caller's step has cost by now is its price."""
+        """Open a frame; what the caller's step has cost by now is its price.
+
+        Raises:
+            CallTooLong: The trace holds more than it may.
+        """
+        self._count(STEP_SIZE + len(data))
         if self._open:
             self._price_step(self._open[-1])
         start = CallFrame(
@@ -189,7 +202,12 @@ class Tracer:
         self._open.append(_OpenFrame(start))
 
     def leave(self, *, gas_used: int, output: bytes, error: str) -> None:
-        """Close the innermost frame."""
+        """Close the innermost frame.
+
+        Raises:
+            CallTooLong: The trace holds more than it may.
+        """
+        self._count(len(output))
         ended = self._open.pop()
         frame = replace(
             ended.start, gas_used=gas_used, output=output, error=error, calls=tuple(ended.calls)
@@ -200,7 +218,11 @@ class Tracer:
             self._root = frame
 
     def before_step(self, machine: Machine) -> None:
-        """Note the state before a step."""
+        """Note the state before a step.
+
+        Raises:
+            CallTooLong: The run took too long, or the trace holds more than it may.
+        """
         if self._limit is not None:
             self._limit.before_step(machine)
         if not self._options.has_steps:
@@ -211,19 +233,25 @@ class Tracer:
         options = self._options
         frame = self._open[-1]
         frame.machine, frame.step_index, frame.is_priced = machine, len(self._steps), False
-        self._steps.append(
-            StructLog(
-                pc=machine.pc,
-                op=machine.mnemonic,
-                gas=machine.gas,
-                gas_cost=0,
-                depth=machine.depth,
-                stack=machine.stack if options.has_stack else None,
-                memory=machine.memory if options.has_memory else None,
-                storage=_note_slot(machine, frame) if options.has_storage else None,
-                return_data=machine.return_data if options.has_return_data else None,
-            )
+        step = StructLog(
+            pc=machine.pc,
+            op=machine.mnemonic,
+            gas=machine.gas,
+            gas_cost=0,
+            depth=machine.depth,
+            stack=machine.stack if options.has_stack else None,
+            memory=machine.memory if options.has_memory else None,
+            storage=_note_slot(machine, frame) if options.has_storage else None,
+            return_data=machine.return_data if options.has_return_data else None,
         )
+        self._count(
+            STEP_SIZE
+            + WORD_SIZE * len(step.stack or ())
+            + len(step.memory or b"")
+            + 2 * WORD_SIZE * len(step.storage or ())
+            + len(step.return_data or b"")
+        )
+        self._steps.append(step)
 
     def after_step(self, machine: Machine, error: str) -> None:
         """Note what the step cost, and why it failed."""
@@ -235,6 +263,16 @@ class Tracer:
             step = self._steps[frame.step_index]
             self._steps[frame.step_index] = replace(step, error=error)
         frame.machine = None
+
+    def _count(self, size_bytes: int) -> None:
+        """Count what is kept: memory is cheap to grow and to hand on, and dear to keep.
+
+        Raises:
+            CallTooLong: It is more than may be kept.
+        """
+        self.size_bytes += size_bytes
+        if self.size_bytes > self._options.size_max_bytes:
+            raise CallTooLong(f"the trace takes over {self._options.size_max_bytes} bytes")
 
     def _price_step(self, frame: _OpenFrame) -> None:
         """Note the price of the step under way, once: what an inner frame returns is not part."""
@@ -281,7 +319,7 @@ def trace_transactions(
         view: The parent's state.
         context: The block's context.
         transactions: The block's transactions, from the first.
-        options: What to note.
+        options: What to note; its bounds hold for all transactions together.
         index: The only one wanted; those before it run unwatched.
         patience: Bounds each watched transaction.
 
@@ -300,7 +338,13 @@ def trace_transactions(
             continue
         tracer = Tracer(options, patience)
         outcome = transition.apply(transaction, watcher=tracer)
-        traces.append(tracer.finish(outcome, transaction.gas_limit))
+        trace = tracer.finish(outcome, transaction.gas_limit)
+        traces.append(trace)
+        options = replace(
+            options,
+            step_count_max=options.step_count_max - len(trace.steps),
+            size_max_bytes=options.size_max_bytes - tracer.size_bytes,
+        )
     return tuple(traces)
 
 

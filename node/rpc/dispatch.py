@@ -34,6 +34,10 @@ from node.rpc.params import Params
 LOG: Final = logging.getLogger(__name__)
 
 INTERNAL_NUMBER: Final = -32603
+
+PART_COUNT: Final = 128
+"""Items of a long list written at once."""
+
 METHOD_NAME_SIZE_MAX: Final = 64
 ID_SIZE_MAX: Final = 256
 
@@ -166,6 +170,36 @@ def answer(entry: Entry, table: MethodTable, context: Context) -> Mapping[str, J
     return {"jsonrpc": "2.0", "id": entry.id, "result": result}
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The text that answers one request."""
+
+    id: RequestId
+    """The request's id."""
+    text: str
+    """The response as JSON."""
+    is_success: bool
+    """It holds a result, not an error."""
+
+
+def answer_text(entry: Entry, table: MethodTable, context: Context) -> Answered | None:
+    """Run one entry and return its response as text, or None for a notification.
+
+    What may be large is written in parts, so that other threads get their turn.
+    """
+    response = answer(entry, table, context)
+    if response is None:
+        return None
+    return Answered(entry.id, encode_in_parts(response), "error" not in response)
+
+
+def written(response: Mapping[str, Json]) -> Answered:
+    """Return a small response as text."""
+    request_id = response["id"]
+    assert request_id is None or isinstance(request_id, (int, float, str))
+    return Answered(request_id, encode(response), "error" not in response)
+
+
 def failure(request_id: RequestId, error: LedgerError) -> Mapping[str, Json]:
     """Return the response that tells of an error; the sender's errors tell all, ours nothing.
 
@@ -209,8 +243,27 @@ def encode(value: Json) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def encode_in_parts(value: Json, depth: int = 3) -> str:
+    """Return the same text, made of parts small enough to leave other threads their turn.
+
+    The encoder holds the interpreter for a whole call; a trace in one call would hold it long
+    enough for consensus to notice.
+
+    Spec: RPC-OVERLOAD.
+    """
+    if isinstance(value, dict) and depth:
+        items = (
+            f"{encode(name)}:{encode_in_parts(item, depth - 1)}" for name, item in value.items()
+        )
+        return "{" + ",".join(items) + "}"
+    if isinstance(value, list) and len(value) > PART_COUNT:
+        parts = (value[at : at + PART_COUNT] for at in range(0, len(value), PART_COUNT))
+        return "[" + ",".join(encode(part)[1:-1] for part in parts) + "]"
+    return encode(value)
+
+
 def encode_batch(
-    responses: Sequence[Mapping[str, Json] | None], *, is_list: bool, limits: RpcLimits
+    answers: Sequence[Answered | None], *, is_list: bool, limits: RpcLimits
 ) -> str | None:
     """Return the text that answers a body, or None when only notifications were asked.
 
@@ -220,16 +273,16 @@ def encode_batch(
     """
     left = limits.response_size_max_bytes
     texts: list[str] = []
-    for response in responses:
-        if response is None:
+    for answered in answers:
+        if answered is None:
             continue
-        text = encode(response)
+        text = answered.text
         if len(text) > left:
             error = LimitExceeded(
                 f"response too large: over {limits.response_size_max_bytes} bytes in all",
                 limit=limits.response_size_max_bytes,
             )
-            text = encode({**failure(None, error), "id": response["id"]})
+            text = encode(failure(answered.id, error))
         left -= min(left, len(text))
         texts.append(text)
     if not texts:

@@ -16,7 +16,7 @@ class RpcLimits:
     """Bytes of one request body or WebSocket message."""
     batch_count_max: int = 1_000
     """Requests in one batch."""
-    response_size_max_bytes: int = 25 * 1024 * 1024
+    response_size_max_bytes: int = 16 * 1024 * 1024
     """Bytes of one response; a batch stops there."""
     params_depth_max: int = 12
     """Nesting of lists and objects in a request."""
@@ -54,7 +54,7 @@ class RpcLimits:
     """Gas of a call, an estimate or a traced call."""
     log_block_span_max: int = 100_000
     """Blocks one log search may span."""
-    log_count_max: int = 20_000
+    log_count_max: int = 10_000
     """Logs one search may return."""
     topic_choice_max: int = 1_000
     """Addresses, or choices of one topic, in a filter."""
@@ -72,5 +72,7 @@ class RpcLimits:
     """Blocks in one fee history."""
     proof_slot_max: int = 256
     """Slots in one proof or one storage query."""
-    trace_step_max: int = 100_000
-    """Steps in one trace."""
+    trace_step_max: int = 50_000
+    """Steps in one answer."""
+    trace_size_max_bytes: int = 16 * 1024 * 1024
+    """Bytes of stacks, memory, storage and call data in one answer."""

@@ -7,20 +7,22 @@ Spec: RPC-BATCH, RPC-RATE, RPC-OVERLOAD.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
-from node.primitives.errors import LedgerError
-from node.rpc.backend import Backends, Json
+from node.rpc.backend import Backends
 from node.rpc.dispatch import (
+    Answered,
     Entry,
     Malformed,
     answer,
+    answer_text,
     decode_body,
     encode,
     encode_batch,
     failure,
+    written,
 )
 from node.rpc.errors import RpcError, TooManyRequests
 from node.rpc.filters import FilterRegistry
@@ -83,39 +85,39 @@ class RpcService:
             source=source,
             subscriptions=subscriptions,
         )
-        responses: list[Mapping[str, Json] | None] = []
+        answers: list[Answered | None] = []
         turn_began_s = self._monotonic_s()
         for entry in batch.entries:
-            responses.append(await self._answer_entry(entry, context))
+            answers.append(await self._answer_entry(entry, context))
             if self._monotonic_s() - turn_began_s > self.limits.loop_slice_s:
                 await asyncio.sleep(0)
                 turn_began_s = self._monotonic_s()
-        return encode_batch(responses, is_list=batch.is_list, limits=self.limits)
+        return encode_batch(answers, is_list=batch.is_list, limits=self.limits)
 
     def close(self) -> None:
         """Begin no more work on threads."""
         self._lanes.close()
 
-    async def _answer_entry(self, entry: Entry, context: Context) -> Mapping[str, Json] | None:
+    async def _answer_entry(self, entry: Entry, context: Context) -> Answered | None:
         if isinstance(entry, Malformed):
-            return failure(entry.id, entry.error)
+            return written(failure(entry.id, entry.error))
         method = self._table.get(entry.method)
         began_s = self._monotonic_s()
         cost = 1 if method is None else method.cost
-        if not self._rates.spend(context.source, cost, int(began_s * 1_000)):
-            error = TooManyRequests("too many requests: slow down", cost=cost)
-            return None if entry.is_notification else failure(entry.id, error)
-        if method is None or method.lane is Lane.LOOP:
-            response = answer(entry, self._table, context)
-        else:
-            work = partial(answer, entry, self._table, context)
-            try:
-                response = await self._lanes.run(method.lane, work, context.source)
-            except LedgerError as error:
-                response = None if entry.is_notification else failure(entry.id, error)
+        try:
+            if not self._rates.spend(context.source, cost, int(began_s * 1_000)):
+                raise TooManyRequests("too many requests: slow down", cost=cost)
+            if method is None or method.lane is Lane.LOOP:
+                response = answer(entry, self._table, context)
+                answered = None if response is None else written(response)
+            else:
+                work = partial(answer_text, entry, self._table, context)
+                answered = await self._lanes.run(method.lane, work, context.source)
+        except RpcError as error:
+            answered = None if entry.is_notification else written(failure(entry.id, error))
         self._observe(
             UNKNOWN_METHOD if method is None else entry.method,
             self._monotonic_s() - began_s,
-            response is None or "error" not in response,
+            answered is None or answered.is_success,
         )
-        return response
+        return answered

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from web3 import Web3
 
+from node.execution.evm import compute_contract_address
 from node.rpc.limits import RpcLimits
+from tests.support.assembler import assemble
 from tests.support.ledger import GOVERNOR_KEY
 from tests.support.rpc import RpcChain, book, serving
 
@@ -48,10 +50,8 @@ def chain() -> RpcChain:
 
 
 def spin(chain: RpcChain, rounds: int) -> dict[str, object]:
-    receipt = chain.ledger.chain.load_transactions(chain.ledger.head.height)[0]
-    from node.execution.evm import compute_contract_address  # noqa: PLC0415
-
-    address = compute_contract_address(receipt.sender, receipt.nonce)
+    (deployment,) = chain.ledger.chain.load_transactions(chain.ledger.head.height)
+    address = compute_contract_address(deployment.sender, deployment.nonce)
     return {"to": "0x" + address.hex(), "data": BOOK.encode_abi("spin", [rounds])}
 
 
@@ -144,3 +144,25 @@ def test_a_trace_keeps_a_bounded_number_of_steps(chain: RpcChain) -> None:
         answer = ask(served.port, request("debug_traceCall", spin(chain, 1_000), "latest"))
 
     assert answer["error"]["data"]["code"] == "rpc.limit_exceeded"
+
+
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        pytest.param("1 1000000 MSTORE JUMPDEST 1 7 JUMP", {"enableMemory": True}, id="memory"),
+        pytest.param(
+            "1 1000000 MSTORE JUMPDEST 0 0 1000000 0 4 GAS STATICCALL POP 7 JUMP",
+            {"tracer": "callTracer"},
+            id="call data",
+        ),
+    ],
+)
+def test_a_trace_keeps_a_bounded_number_of_bytes(
+    chain: RpcChain, code: str, options: dict[str, object]
+) -> None:
+    call = {"data": "0x" + assemble(code).hex(), "gas": hex(8_000_000)}
+    with serving(chain, limits=RpcLimits(trace_size_max_bytes=2**22)) as served:
+        answer = ask(served.port, request("debug_traceCall", call, "latest", options))
+
+    assert answer["error"]["data"]["code"] == "call.too_long"
+    assert "bytes" in answer["error"]["message"]

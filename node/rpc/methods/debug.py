@@ -133,10 +133,11 @@ def _tracer(context: Context, params: Params, index: int) -> Tracer:
     fields: Mapping[str, Json] = params.optional(index, parse_object, {})
     name = fields.get("tracer")
     steps = context.limits.trace_step_max
+    size = context.limits.trace_size_max_bytes
     if name == CALL_TRACER:
         config = parse_object(fields.get("tracerConfig") or {})
         return Tracer(
-            options=TraceOptions(has_steps=False, step_count_max=steps),
+            options=TraceOptions(has_steps=False, step_count_max=steps, size_max_bytes=size),
             is_call_tracer=True,
             is_top_only=_flag(config, "onlyTopCall"),
         )
@@ -152,6 +153,7 @@ def _tracer(context: Context, params: Params, index: int) -> Tracer:
             has_storage=not _flag(fields, "disableStorage"),
             has_return_data=_flag(fields, "enableReturnData"),
             step_count_max=steps,
+            size_max_bytes=size,
         )
     )
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from node.primitives.errors import InvariantViolation
 from node.rpc.backend import Json, StateUnavailable
-from node.rpc.dispatch import answer, decode_body, encode_batch
+from node.rpc.dispatch import answer_text, decode_body, encode, encode_batch, encode_in_parts
 from node.rpc.errors import ExecutionReverted, LimitExceeded, RpcError
 from node.rpc.limits import RpcLimits
 from node.rpc.method import Context, Method, MethodTable
@@ -49,7 +49,7 @@ def ask(body: bytes | str, limits: RpcLimits = LIMITS) -> Any:
         batch = decode_body(body if isinstance(body, bytes) else body.encode(), limits)
     except RpcError as error:
         return {"error": {"code": error.number}}
-    answers = [answer(entry, TABLE, NOWHERE) for entry in batch.entries]
+    answers = [answer_text(entry, TABLE, NOWHERE) for entry in batch.entries]
     text = encode_batch(answers, is_list=batch.is_list, limits=limits)
     return None if text is None else json.loads(text)
 
@@ -201,6 +201,11 @@ JSON_VALUES = st.recursive(
     ),
     max_leaves=10,
 )
+
+
+@given(JSON_VALUES | st.lists(st.integers(), min_size=120, max_size=300))
+def test_a_text_made_of_parts_is_the_same_text(value: Any) -> None:
+    assert encode_in_parts({"result": {"steps": value}}) == encode({"result": {"steps": value}})
 
 
 @given(JSON_VALUES, st.sampled_from((*TABLE, "missing")))
