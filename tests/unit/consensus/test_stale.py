@@ -5,7 +5,7 @@ Four validators: a quorum of the others is all three of them.
 
 import pytest
 
-from node.consensus.effects import Persist, ReportOwnKeyElsewhere
+from node.consensus.effects import BuildBlock, Persist, ReportOwnKeyElsewhere
 from node.consensus.sign_state import SignState, decode_sign_state
 from node.primitives.types import Height, Round
 from tests.support.consensus import (
@@ -40,6 +40,12 @@ def test_a_restored_validator_signs_nothing_and_says_so_on_disk() -> None:
 
     assert driver.signed == []
     assert decode_sign_state(driver.stored[-1]).is_silent
+
+
+def test_a_silent_proposer_asks_for_no_block() -> None:
+    driver = restored(key=PROPOSER)
+
+    assert of_kind(driver.begin(), BuildBlock) == []
 
 
 def test_silence_survives_another_restart_without_the_mark() -> None:
