@@ -368,6 +368,11 @@ class Computation(ShanghaiComputation):
         self.code = ScannedCode(message.code)
         self.gas_returned = self.gas_refunded = 0
 
+    def extend_memory(self, start_position: int, size: int) -> None:
+        """Grow the memory where it is too short; py-evm computes both prices either way."""
+        if size and start_position + size > len(self._memory._bytes):  # noqa: SLF001
+            super().extend_memory(start_position, size)
+
     @classmethod
     def consume_initcode_gas_cost(cls, computation: Any) -> None:
         """Do nothing: the intrinsic gas holds the price of a transaction's init code."""

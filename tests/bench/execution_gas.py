@@ -1,19 +1,18 @@
 """Worst-case time per million gas of every opcode class and precompile, and what limits follow.
 
-Run as ``python -m tests.bench.execution_gas --interpreter loop --json FILE``. Each case is a
-contract that loops over one kind of work with the dearest operands known, until its gas is spent,
-in a block of its own: execution, receipts and state root are timed together, on a state in memory.
+Each case is a contract that loops over one kind of work with the dearest operands known, until its
+gas is spent, in a block of its own: execution, receipts and state root are timed together, on a
+state in memory.
 """
 
 import argparse
-import json
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from node.execution.profile import ExecutionProfile, Interpreter
 from node.primitives.types import Address
+from tests.bench.record import record
 from tests.support.assembler import assemble
 from tests.support.execution import (
     CHAIN_ID,
@@ -24,7 +23,6 @@ from tests.support.execution import (
     make_transaction,
     make_view,
 )
-from tests.support.machine import describe_machine
 
 GAS_FIRST: Final = 250_000
 GAS_NEXT: Final = 3_000_000
@@ -288,23 +286,22 @@ def measure(work: Work, interpreter: Interpreter) -> float:
 
 
 def main() -> None:
-    """Measure everything, print a table, and write it down when asked."""
+    """Measure everything with both loops, print a table and record it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--interpreter", default="stock", choices=[*Interpreter])
-    parser.add_argument("--only", default="", help="measure names that contain this")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    interpreter = Interpreter(options.interpreter)
+    parser.add_argument(
+        "--only", default="", help="measure names that contain this, record nothing"
+    )
+    only = parser.parse_args().only
     works = [*arithmetic(), *flow(), *memory(), *state(), *calls(), *precompiles()]
-    figures = {}
-    for work in works:
-        if options.only in work.name:
-            figures[work.name] = measure(work, interpreter)
-    for name, figure in sorted(figures.items(), key=lambda item: -item[1]):
-        print(f"{figure:10.1f} ms/Mgas  {name}")
-    if options.json:
-        record = {**describe_machine(), "interpreter": interpreter, "ms_per_mgas": figures}
-        options.json.write_text(json.dumps(record, indent=2) + "\n")
+    figures: dict[str, object] = {}
+    for interpreter in (Interpreter.LOOP, Interpreter.STOCK):
+        found = {work.name: measure(work, interpreter) for work in works if only in work.name}
+        ranked = dict(sorted(found.items(), key=lambda item: -item[1]))
+        for name, figure in ranked.items():
+            print(f"{interpreter:6} {figure:10.1f} ms/Mgas  {name}")
+        figures[f"{interpreter}, ms per million gas"] = ranked
+    if not only:
+        record("execution_gas", figures)
 
 
 if __name__ == "__main__":
