@@ -41,6 +41,10 @@ GROUPS: Final[dict[str, Attachment]] = {
     "network": Attachment(
         target="node.cli.network:group", help="Run a local trial network; simulate faults."
     ),
+    "governance": Attachment(
+        target="node.cli.governance:group",
+        help="Vote on municipalities, governors, services and open calls.",
+    ),
     "validator": Attachment(
         target="node.cli.validator:group", help="List validators and vote on changes."
     ),
