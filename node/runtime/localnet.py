@@ -216,13 +216,20 @@ class LocalNetwork:
         """Open the development key of a municipality's governor."""
         return load_keystore(node.governor_path, read_secret(node.path / "password"))
 
-    def start(self, node: LocalNode) -> None:
-        """Start a node's process unless it runs already; it outlives this one."""
+    def start(self, node: LocalNode, prelude: str = "") -> None:
+        """Start a node's process unless it runs already; it outlives this one.
+
+        Args:
+            node: Which.
+            prelude: Python run in the node's process before it starts; for trials of nodes that
+                differ from the others.
+        """
         if self.process_id(node) is not None:
             return
+        code = f"{prelude}\nimport sys\nfrom node.cli.main import main\nsys.exit(main())"
         with node.log_path.open("ab") as log:
             process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-                [sys.executable, "-m", "node", "node", "run", "--config", str(node.settings_path)],
+                [sys.executable, "-c", code, "node", "run", "--config", str(node.settings_path)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

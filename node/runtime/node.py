@@ -209,7 +209,8 @@ class Node:
         settings, profile = self.settings, self.documents.profile
         now_s = self.clock.now_ms() // 1_000
         tls = TlsFiles(certificate=settings.data_dir / "tls.crt", key=settings.data_dir / "tls.key")
-        renew_tls_identity(tls, identity=self.keys.identity, now_s=now_s)
+        if renew_tls_identity(tls, identity=self.keys.identity, now_s=now_s):
+            LOG.info("renewed the TLS certificate")
         setup = NetworkSetup(
             identity=self.keys.identity,
             tls=tls,

@@ -36,6 +36,10 @@ class TrialNetwork:
         self.local = LocalNetwork.create(root, plan)
         self.nodes = self.local.nodes
 
+    def start_with(self, node: LocalNode, prelude: str) -> None:
+        """Start one node after running ``prelude`` in its interpreter: a bent node."""
+        self.local.start(node, prelude)
+
     def start(self, *nodes: LocalNode) -> None:
         """Start the nodes given, or all, and wait until each answers."""
         chosen = nodes or self.nodes
