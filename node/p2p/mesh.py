@@ -45,7 +45,7 @@ from node.p2p.source import LedgerSource, PeerClock
 from node.primitives.errors import InvalidInput, Misconfigured, Unavailable
 from node.primitives.types import Address
 
-POLL_MS: Final = 50
+POLL_MS: Final = 200
 """How soon a lost connection is noticed by the task that dials."""
 
 _log = logging.getLogger("daicho.p2p")
@@ -143,21 +143,24 @@ class Mesh:
         """Tell every peer and close everything."""
         for task in self._dialling.values():
             task.cancel()
-        for entry in self._roster.values():
-            if entry.connection is not None:
-                entry.connection.end(Refusal.STOPPING.value, "this node is stopping")
-        pending = [*self._dialling.values(), *self._visits]
-        if pending:
-            _done, late = await asyncio.wait(
-                pending, timeout=2 * self._setup.timings.farewell_ms / 1_000
-            )
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.gather(*self._dialling.values(), return_exceptions=True)
+        for peer in self.connections():
+            peer.end(Refusal.STOPPING.value, "this node is stopping")
+        await self._wait_for_farewells()
+        for visit in self._visits:
+            visit.cancel()
+        await asyncio.gather(*self._visits, return_exceptions=True)
         if self._listener is not None:
             await self._listener.stop()
         if self._dialler is not None:
             await self._dialler.stop()
+
+    async def _wait_for_farewells(self) -> None:
+        """Give every connection, dialled or accepted, the time it may take to say goodbye."""
+        for _ in range(2 * self._setup.timings.farewell_ms // 10):
+            if not self.connections():
+                return
+            await asyncio.sleep(0.01)
 
     def reload(self, document: Membership) -> None:
         """Replace the membership document without a restart. The same one changes nothing.

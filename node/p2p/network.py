@@ -7,7 +7,7 @@ Spec: WIRE-GOSSIP, WIRE-QUEUE.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from node.membership.document import Membership
@@ -34,6 +34,9 @@ CONSENSUS_BOUNDS: Final = QueueBounds(count_max=1_000, size_max=2 * FRAME_SIZE_M
 EVIDENCE_BOUNDS: Final = QueueBounds(count_max=32, size_max=2 * FRAME_SIZE_MAX)
 TRANSACTION_BOUNDS: Final = QueueBounds(count_max=256, size_max=16 * MEBIBYTE)
 """What may wait of each peer until the runtime takes it."""
+
+EVIDENCE_SIZE_MAX: Final = FRAME_SIZE_MAX - 16
+"""Longest evidence that fits a frame. Two conflicting blocks may be longer; RPC serves those."""
 
 RELAYED_MAX: Final = 4_096
 """Consensus messages remembered as passed on."""
@@ -173,7 +176,9 @@ class PeerNetwork:
         return self.broadcast(payload, exclude=[source] if author is None else [source, author])
 
     def broadcast_evidence(self, payload: bytes) -> int:
-        """Send evidence of equivocation to every peer."""
+        """Send evidence of equivocation to every peer; evidence longer than a frame stays here."""
+        if len(payload) > EVIDENCE_SIZE_MAX:
+            return 0
         return self._spread(frames.EvidenceReport(payload=payload), Lane.EVIDENCE, ())
 
     def announce_status(self) -> None:
@@ -190,21 +195,23 @@ class PeerNetwork:
 
         Spec: WIRE-GOSSIP.
         """
-        hashes = [TransactionHash(keccak256(raw)) for raw in transactions]
+        named = {TransactionHash(keccak256(raw)): raw for raw in transactions}
         for peer in self._mesh.connections():
-            pairs = list(zip(hashes, transactions, strict=True))
-            unknown = [(name, raw) for name, raw in pairs if peer.known.add(name)]
-            if peer.node == source or not unknown:
-                continue
-            if source is None:
-                for batch in batches([raw for _name, raw in unknown]):
-                    peer.send(frames.TransactionBatch(transactions=batch), Lane.TRANSACTIONS)
+            unknown = {name: raw for name, raw in named.items() if name not in peer.known}
+            if peer.node == source:
+                _mark_known(peer, unknown)
+            elif source is None:
+                for batch in batches(list(unknown.values())):
+                    frame = frames.TransactionBatch(transactions=batch)
+                    if peer.send(frame, Lane.TRANSACTIONS):
+                        _mark_known(peer, [TransactionHash(keccak256(raw)) for raw in batch])
             else:
-                names = [name for name, _raw in unknown]
+                names = list(unknown)
                 for at in range(0, len(names), HASH_COUNT_MAX):
                     part = tuple(names[at : at + HASH_COUNT_MAX])
                     announcement = frames.TransactionAnnouncement(hashes=part)
-                    peer.send(announcement, Lane.TRANSACTIONS)
+                    if peer.send(announcement, Lane.TRANSACTIONS):
+                        _mark_known(peer, part)
 
     def report(self, node: Address, offence: Offence) -> None:
         """Blame a node for something found out later, as a forged block.
@@ -334,6 +341,11 @@ class PeerNetwork:
         if peer is None:
             raise Unavailable(f"0x{node.hex()} is not connected")
         return peer
+
+
+def _mark_known(peer: PeerConnection, names: Iterable[TransactionHash]) -> None:
+    for name in names:
+        peer.known.add(name)
 
 
 def batches(transactions: Sequence[bytes]) -> list[tuple[bytes, ...]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from node.membership.document import Role
+from node.p2p.network import EVIDENCE_SIZE_MAX
 from node.primitives.crypto import keccak256
 from node.primitives.errors import Unavailable
 from node.primitives.types import Height, TransactionHash
@@ -175,3 +176,32 @@ async def test_the_higher_key_dials_when_the_lower_cannot(tmp_path: Path) -> Non
 
         assert moved.network.peers()[0].is_dialled
         assert "membership here version 1" in moved.network.peers()[0].membership_mismatch
+
+
+async def test_evidence_travels_and_what_is_longer_than_a_frame_stays(tmp_path: Path) -> None:
+    nodes = mesh_of(tmp_path, 2)
+    async with running(*nodes):
+        await until(nodes[0].network.connected)
+
+        assert nodes[0].network.broadcast_evidence(b"two votes") == 1
+        assert (await asyncio.wait_for(nodes[1].network.evidence.get(), 5)).item == b"two votes"
+        assert nodes[0].network.broadcast_evidence(bytes(EVIDENCE_SIZE_MAX)) == 1
+        assert nodes[0].network.broadcast_evidence(bytes(EVIDENCE_SIZE_MAX + 1)) == 0
+
+
+async def test_who_waits_for_a_change_is_woken(tmp_path: Path) -> None:
+    nodes = mesh_of(tmp_path, 2)
+    async with running(*nodes):
+        while not nodes[0].network.connected():
+            await asyncio.wait_for(nodes[0].network.wait_change(), 5)
+
+
+async def test_a_vote_for_one_node_reaches_that_node_only(tmp_path: Path) -> None:
+    nodes = mesh_of(tmp_path, 3)
+    async with running(*nodes):
+        await until(lambda: all(len(node.network.connected()) == 2 for node in nodes))
+
+        assert nodes[0].network.send(node_key(2).address, b"for you")
+        assert not nodes[0].network.send(node_key(5).address, b"for nobody")
+        assert (await asyncio.wait_for(nodes[2].network.consensus.get(), 5)).item == b"for you"
+        assert len(nodes[1].network.consensus) == 0
