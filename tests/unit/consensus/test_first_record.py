@@ -1,7 +1,7 @@
 """QBFT-STALE: having no record of votes means to have lost it, except at the very first start.
 
 A node that follows the chain without voting starts again at a height above 0; it must not then be
-silent as if it had forgotten votes. Found by simulation seed 907.
+silent as if it had forgotten votes. Found by the simulator.
 """
 
 from node.consensus.effects import Persist

@@ -1,7 +1,7 @@
 """QBFT-GATE: what a validator said ahead of time does not count once it has left the set.
 
 Four validators decide height 2. One of them sends votes for height 3 early, and block 2 votes it
-out: at height 3 it is a stranger. Found by simulation seed 25.
+out: at height 3 it is a stranger. Found by the simulator.
 """
 
 import pytest
