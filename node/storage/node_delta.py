@@ -1,7 +1,7 @@
 """Short forms of archived branches: what differs from an earlier branch that is stored whole.
 
 Most branches a block rewrites differ from the one before in one child of sixteen. Kept as a
-difference they take a seventh of the space, and an archive shrinks by a third. A difference always
+difference they take a seventh of the space. A difference always
 refers to a record stored whole, which stays whole for ever, so a node costs two reads at most.
 
 Spec: STORE-DELTA.

@@ -31,7 +31,7 @@ class FailingStore:
 
     def __init__(self, inner: KeyValueStore, *, fails_at: int, is_kept: bool = False) -> None:
         self.inner = inner
-        self.writes = 0
+        self.syncs: list[bool] = []
         self._fails_at = fails_at
         self._is_kept = is_kept
 
@@ -39,8 +39,8 @@ class FailingStore:
         return self.inner.get(key)
 
     def write(self, batch: Mapping[bytes, bytes | None], *, sync: bool) -> None:
-        self.writes += 1
-        if self.writes == self._fails_at:
+        self.syncs.append(sync)
+        if len(self.syncs) == self._fails_at:
             if self._is_kept:
                 self.inner.write(batch, sync=sync)
             raise DiskFailed("the disk refused, as the test asked")

@@ -1,4 +1,4 @@
-"""STORE-COMMIT, STORE-OPEN, STORE-MODES, STORE-CACHE: what a chain store keeps and what it refuses."""
+"""STORE-COMMIT, STORE-OPEN, STORE-MODES, STORE-CACHE: what a chain store keeps and refuses."""
 
 from dataclasses import replace
 
@@ -216,6 +216,14 @@ def test_a_write_that_fails_leaves_a_whole_chain_at_any_write(
             is_there = again.head_view().load_account(address_of(number)) is not None
             assert is_there == (number <= again.head.height)
         commit(again, pay(7, 7))
+
+
+def test_every_block_is_one_batch_that_is_on_disk_on_return() -> None:
+    store = FailingStore(MemoryStore(), fails_at=-1)
+    chain = open_made_up(store)
+    for number in range(1, 4):
+        commit(chain, pay(number, number), logs=((log_of(1),),))
+        assert store.syncs == [True] * (number + 1)
 
 
 def test_a_live_chain_reads_its_window_and_proves_its_head() -> None:

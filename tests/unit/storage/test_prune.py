@@ -12,6 +12,7 @@ from node.storage.kv import MemoryStore
 from node.storage.prune import prune_states
 from node.storage.schema import Prefix, account_key, hash_address
 from node.storage.state_store import StateMode
+from node.storage.state_stream import StateRoot, iterate_flat
 from node.storage.view import Account, StateChanges
 from tests.support.stores import CONTRACT, FailingStore, address_of, commit, open_made_up
 
@@ -48,6 +49,23 @@ def test_a_pruned_archive_is_smaller_live_and_goes_on() -> None:
     assert all(check.is_passed for check in verify_database(chain))
     with pytest.raises(DatabaseMismatch, match="already"):
         prune_states(store)
+
+
+def test_a_live_database_holds_the_nodes_of_its_head_and_no_others() -> None:
+    store = MemoryStore()
+    chain = open_made_up(store, mode=StateMode.LIVE)
+    for number in range(1, 12):
+        changes = StateChanges(accounts={address_of(number): Account(0, number)})
+        changes.slots[CONTRACT] = dict.fromkeys(range(number, 40, number), number % 3)
+        changes.accounts[address_of(number // 2)] = None
+        commit(chain, changes)
+    expected = set()
+    root = StateRoot(lambda owner, path, *_: expected.add(schema.node_path_key(owner, path)))
+    for entry in iterate_flat(store):
+        root.add(entry)
+    assert root.finish() == chain.head.state_root
+    start, stop = schema.range_of(Prefix.NODE_BY_PATH)
+    assert {key for key, _ in store.iterate(start=start, stop=stop)} == expected
 
 
 def test_pruning_is_completed_after_any_write_that_failed() -> None:

@@ -237,6 +237,11 @@ def nth(entries: list[list[bytes]], kind: bytes, number: int = 0) -> int:
     return [at for at, entry in enumerate(entries) if entry[0] == kind][number]
 
 
+def wallet(entries: list[list[bytes]]) -> list[bytes]:
+    """Return an account without code and slots."""
+    return next(entry for entry in entries if entry[0] == b"a" and len(entry[2]) < 20)
+
+
 def swap(entries: list[list[bytes]], one: int, other: int) -> None:
     entries[one], entries[other] = entries[other], entries[one]
 
@@ -254,6 +259,8 @@ def swap(entries: list[list[bytes]], one: int, other: int) -> None:
         pytest.param(lambda all_: all_[nth(all_, b"s")].__setitem__(2, b"\x00\x01"), id="padded"),
         pytest.param(lambda all_: all_[nth(all_, b"a")].__setitem__(2, b"\xc0"), id="no account"),
         pytest.param(lambda all_: all_[nth(all_, b"h")].__setitem__(1, b"\xc0"), id="no header"),
+        pytest.param(lambda all_: wallet(all_).__setitem__(2, b"\xc2\x80\x09"), id="a balance"),
+        pytest.param(lambda all_: all_.remove(wallet(all_)), id="a wallet left out"),
         pytest.param(lambda all_: all_.append([b"x", b""]), id="unknown kind"),
         pytest.param(lambda all_: all_.append([]), id="no kind"),
         pytest.param(
