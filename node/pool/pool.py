@@ -145,7 +145,8 @@ class Pool:
         queue = self._queues.get(transaction.sender)
         if queue is None:
             queue = self._queues[transaction.sender] = SenderQueue(account_nonce)
-        queue.account_nonce = max(queue.account_nonce, account_nonce)
+        if account_nonce > queue.account_nonce:
+            queue.advance_to(account_nonce)
         if old is None:
             self._index(entry)
             self._rotation.grew(transaction.sender, entry.source)
@@ -155,10 +156,10 @@ class Pool:
             self._index(entry)
             reason = Replaced(f"replaced by 0x{entry.hash.hex()}")
             self._remember(Drop(hash=old.hash, reason=reason, at_s=now_s))
-        queue.entries[transaction.nonce] = entry
+        queue.put(entry)
         return Added(
             transaction=transaction,
-            is_pending=transaction.nonce < queue.next_nonce(),
+            is_pending=transaction.nonce < queue.next_nonce,
             replaced=old.hash if old else None,
             evicted=evicted,
         )
@@ -297,7 +298,7 @@ class Pool:
     def next_nonce(self, sender: Address) -> int | None:
         """Return the nonce after the sender's pending transactions, or None when none wait."""
         queue = self._queues.get(sender)
-        return None if queue is None else queue.next_nonce()
+        return None if queue is None else queue.next_nonce
 
     def senders(self) -> tuple[Address, ...]:
         """Return the senders that have transactions here, ascending."""
@@ -315,7 +316,7 @@ class Pool:
 
     def pending_count(self) -> int:
         """Count the transactions that can run."""
-        return sum(queue.next_nonce() - queue.account_nonce for queue in self._queues.values())
+        return sum(queue.next_nonce - queue.account_nonce for queue in self._queues.values())
 
     def source_counts(self) -> tuple[tuple[str, int], ...]:
         """Return how many transactions wait of each source, by name."""
@@ -330,10 +331,11 @@ class Pool:
     ) -> list[TransactionHash]:
         """Set a sender's nonce and drop what is below it; return what was not mined."""
         queue = self._queues[sender]
-        queue.account_nonce = nonce
+        queue.advance_to(nonce)
         dropped = []
         for stale in queue.stale_nonces():
-            entry = queue.entries[stale]
+            entry = queue.get(stale)
+            assert entry is not None
             if entry.hash in mined:
                 self._remove(entry, None)
                 continue
@@ -358,7 +360,7 @@ class Pool:
     def _holder(self, transaction: Transaction) -> Entry | None:
         """Return the entry that holds the transaction's place."""
         queue = self._queues.get(check_signature(transaction))
-        return None if queue is None else queue.entries.get(transaction.nonce)
+        return None if queue is None else queue.get(transaction.nonce)
 
     def _victim(self, newcomer: Address) -> Entry | None:
         """Return who gives way to ``newcomer``: the last of whoever has most, if that is fair."""
@@ -388,8 +390,8 @@ class Pool:
     def _remove(self, entry: Entry, drop: Drop | None) -> None:
         sender = entry.transaction.sender
         queue = self._queues[sender]
-        del queue.entries[entry.transaction.nonce]
-        if not queue.entries:
+        queue.remove(entry.transaction.nonce)
+        if not queue:
             del self._queues[sender]
         self._forget(entry)
         self._rotation.shrank(sender)

@@ -44,44 +44,73 @@ class Entry:
 
 
 class SenderQueue:
-    """The transactions of one sender."""
+    """The transactions of one sender.
 
-    __slots__ = ("account_nonce", "entries")
+    The first nonce not taken is kept with it, so that a long queue costs no more than a short one.
+    """
+
+    __slots__ = ("_account_nonce", "_entries", "_next_nonce")
 
     def __init__(self, account_nonce: int) -> None:
         """Start empty, for an account at ``account_nonce``."""
-        self.account_nonce = account_nonce
-        self.entries: dict[int, Entry] = {}
+        self._account_nonce = account_nonce
+        self._next_nonce = account_nonce
+        self._entries: dict[int, Entry] = {}
 
     def __len__(self) -> int:
         """Count the transactions."""
-        return len(self.entries)
+        return len(self._entries)
+
+    @property
+    def account_nonce(self) -> int:
+        """Return the account's nonce."""
+        return self._account_nonce
+
+    @property
+    def next_nonce(self) -> int:
+        """Return the first nonce not taken, from the account's on."""
+        return self._next_nonce
+
+    def get(self, nonce: int) -> Entry | None:
+        """Return the transaction of a nonce, or None."""
+        return self._entries.get(nonce)
+
+    def put(self, entry: Entry) -> None:
+        """Take a transaction, in the place of another of its nonce."""
+        self._entries[entry.transaction.nonce] = entry
+        self._advance()
+
+    def remove(self, nonce: int) -> None:
+        """Drop the transaction of a nonce."""
+        del self._entries[nonce]
+        if self._account_nonce <= nonce < self._next_nonce:
+            self._next_nonce = nonce
+
+    def advance_to(self, account_nonce: int) -> None:
+        """Follow the account to its nonce."""
+        self._account_nonce = account_nonce
+        self._next_nonce = max(self._next_nonce, account_nonce)
+        self._advance()
 
     def pending(self) -> Iterator[Entry]:
         """Yield the transactions that can run one after the other from the account's nonce."""
-        at = self.account_nonce
-        while (entry := self.entries.get(at)) is not None:
-            yield entry
-            at += 1
+        for nonce in range(self._account_nonce, self._next_nonce):
+            yield self._entries[nonce]
 
     def queued(self) -> Iterator[Entry]:
         """Yield the transactions behind a gap, by nonce."""
-        reached = self.next_nonce()
-        for nonce in sorted(self.entries):
-            if nonce > reached:
-                yield self.entries[nonce]
-
-    def next_nonce(self) -> int:
-        """Return the first nonce not taken, from the account's on."""
-        at = self.account_nonce
-        while at in self.entries:
-            at += 1
-        return at
+        for nonce in sorted(self._entries):
+            if nonce > self._next_nonce:
+                yield self._entries[nonce]
 
     def last(self) -> Entry:
         """Return the transaction of the highest nonce."""
-        return self.entries[max(self.entries)]
+        return self._entries[max(self._entries)]
 
     def stale_nonces(self) -> list[int]:
         """Return the nonces below the account's, ascending."""
-        return sorted(nonce for nonce in self.entries if nonce < self.account_nonce)
+        return sorted(nonce for nonce in self._entries if nonce < self._account_nonce)
+
+    def _advance(self) -> None:
+        while self._next_nonce in self._entries:
+            self._next_nonce += 1

@@ -17,8 +17,11 @@ from node.primitives.errors import MalformedMessage
 NESTING_MAX: Final = 64
 """Deepest nesting of objects and lists parsed."""
 
-_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_TOKENS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 """A string whole, also one that never ends, or one bracket. Possessive, hence linear."""
+
+_NEITHER_BRACKET_NOR_QUOTE: Final = bytes(set(range(256)) - set(b'[]{}"'))
+"""What decides nothing about nesting as long as no quote is escaped."""
 
 
 def decode_json(
@@ -54,6 +57,8 @@ def check_nesting(data: bytes) -> None:
     """
     if data.count(b"[") + data.count(b"{") <= NESTING_MAX:
         return
+    if b"\\" not in data:
+        data = data.translate(None, _NEITHER_BRACKET_NOR_QUOTE)
     depth = 0
     for token in _TOKENS.finditer(data):
         first = token[0][:1]

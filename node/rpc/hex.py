@@ -41,14 +41,20 @@ def parse_data(value: object, size: int | None = None, size_max: int | None = No
 
     Spec: RPC-HEX.
     """
-    digits = _digits(value)
+    digits = _unprefixed(value)
     if len(digits) % 2:
         raise InvalidParams("hex string of odd length")
     if size is not None and len(digits) != 2 * size:
         raise InvalidParams(f"hex string has length {len(digits)}, want {2 * size}")
     if size_max is not None and len(digits) > 2 * size_max:
         raise InvalidParams(f"hex string has length {len(digits)}, want at most {2 * size_max}")
-    return bytes.fromhex(digits)
+    try:
+        found = bytes.fromhex(digits)
+    except ValueError as error:
+        raise InvalidParams("invalid hex string") from error
+    if 2 * len(found) != len(digits):
+        raise InvalidParams("invalid hex string: it holds spaces")
+    return found
 
 
 def parse_address(value: object) -> Address:
@@ -113,11 +119,15 @@ def checksum_address(address: Address) -> str:
 
 
 def _digits(value: object) -> str:
+    digits = _unprefixed(value)
+    if not DIGITS.issuperset(digits):
+        raise InvalidParams("invalid hex string")
+    return digits
+
+
+def _unprefixed(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidParams(f"non-string {type(value).__name__} where hex was expected")
     if not value.startswith(("0x", "0X")):
         raise InvalidParams("hex string without 0x prefix" if value else "empty hex string")
-    digits = value[2:]
-    if not DIGITS.issuperset(digits):
-        raise InvalidParams("invalid hex string")
-    return digits
+    return value[2:]
