@@ -29,8 +29,9 @@ BLOCK_CACHE_SIZE: Final = 64 * 1024 * 1024
 WRITE_BUFFER_SIZE: Final = 16 * 1024 * 1024
 """Bytes gathered in memory before a table is written; two such buffers may exist."""
 
-FILES_OPEN_MAX: Final = 512
-"""Most table files held open."""
+FILES_OPEN_MAX: Final = 200
+"""Most table files held open. Each is mapped into memory and has at most 2 MiB, so that mapped
+files take at most 400 MiB of what the system counts as resident."""
 
 BLOOM_FILTER_BITS: Final = 10
 """Bits for each key of the filter that answers most look-ups of absent keys without a read."""
