@@ -1,6 +1,7 @@
 """QBFT-HASH, QBFT-EXTRA, EXEC-ROOT: @ethereumjs replays the chain of a network of real processes.
 
-One of four nodes is killed on the way, so that heights are decided in later rounds with three seals.
+One of four nodes is killed on the way, so some heights are decided in later rounds, with three
+seals.
 The export is the one an auditor gets.
 """
 
