@@ -76,8 +76,11 @@ def decode_submission(raw: bytes, limits: PoolLimits) -> Transaction:
 
 def check_admissible(
     transaction: Transaction, context: HeadContext, limits: PoolLimits
-) -> Admission:
+) -> tuple[Admission, Account]:
     """Apply every rule but the pool's room, in their order.
+
+    Returns:
+        The permission rule's consent, and the sender's account.
 
     Raises:
         Refused: The first rule it breaks.
@@ -93,7 +96,7 @@ def check_admissible(
     check_sender_has_no_code(account)
     check_nonce(transaction, account, limits)
     check_balance(transaction, account)
-    return check_permission(transaction, context)
+    return check_permission(transaction, context), account
 
 
 def check_size(raw: bytes, limits: PoolLimits) -> None:

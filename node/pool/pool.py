@@ -113,7 +113,7 @@ class Pool:
         Spec: POOL-ADMISSION.
         """
         self._check_news(transaction)
-        admission = check_admissible(transaction, context, self.limits)
+        admission, account = check_admissible(transaction, context, self.limits)
         self.check_room(transaction, source=source)
         check_open_call(transaction, admission, context)
         entry = Entry(
@@ -122,8 +122,7 @@ class Pool:
             arrived_s=now_s,
             is_open_call=admission.must_succeed,
         )
-        nonce = context.account(transaction.sender).nonce
-        return self.insert(entry, account_nonce=nonce, now_s=now_s)
+        return self._take(entry, account_nonce=account.nonce, now_s=now_s)
 
     def insert(self, entry: Entry, *, account_nonce: int, now_s: int) -> Added:
         """Take a transaction that was checked, making room if it must.
@@ -140,6 +139,11 @@ class Pool:
                 f"nonce too low: next nonce {account_nonce}, tx nonce {transaction.nonce}"
             )
         self.check_room(transaction, source=entry.source)
+        return self._take(entry, account_nonce=account_nonce, now_s=now_s)
+
+    def _take(self, entry: Entry, *, account_nonce: int, now_s: int) -> Added:
+        """Take a transaction for which there is room."""
+        transaction = entry.transaction
         old = self._holder(transaction)
         evicted = tuple(self._make_room(entry, old, now_s))
         queue = self._queues.get(transaction.sender)
