@@ -44,7 +44,9 @@ class Supervisor:
         """Stop the node because ``name`` failed; only the first failure is kept."""
         if self.failure is None:
             self.failure = error
-            LOG.error(describe_failure(name, error), cause=error, part=name)
+            # What an operator can mend is a sentence; what we got wrong needs its traceback.
+            is_ours = not isinstance(error, LedgerError) or isinstance(error, InvariantViolation)
+            LOG.error(describe_failure(name, error), cause=error if is_ours else None)
         self._stopping.set()
 
     async def wait(self) -> None:
