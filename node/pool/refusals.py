@@ -161,12 +161,6 @@ class Replaced(Refused):
     code = "pool.replaced"
 
 
-class Unexecutable(Refused):
-    """It could not be put into a block."""
-
-    code = "pool.unexecutable"
-
-
 class DroppedByOperator(Refused):
     """An operator removed it."""
 

@@ -436,17 +436,25 @@ METHODS: Final[MethodTable] = {
     "eth_getBlockByHash": Method(run=get_block_by_hash, cost=4, lane=Lane.READ),
     "eth_getHeaderByNumber": Method(run=get_header_by_number, cost=4),
     "eth_getHeaderByHash": Method(run=get_header_by_number, cost=4),
-    "eth_getBlockTransactionCountByNumber": Method(run=get_block_transaction_count, cost=4),
-    "eth_getBlockTransactionCountByHash": Method(run=get_block_transaction_count, cost=4),
-    "eth_getUncleCountByBlockNumber": Method(run=get_uncle_count, cost=4),
-    "eth_getUncleCountByBlockHash": Method(run=get_uncle_count, cost=4),
-    "eth_getUncleByBlockNumberAndIndex": Method(run=get_uncle, cost=4),
-    "eth_getUncleByBlockHashAndIndex": Method(run=get_uncle, cost=4),
+    "eth_getBlockTransactionCountByNumber": Method(
+        run=get_block_transaction_count, cost=4, lane=Lane.READ
+    ),
+    "eth_getBlockTransactionCountByHash": Method(
+        run=get_block_transaction_count, cost=4, lane=Lane.READ
+    ),
+    "eth_getUncleCountByBlockNumber": Method(run=get_uncle_count, cost=4, lane=Lane.READ),
+    "eth_getUncleCountByBlockHash": Method(run=get_uncle_count, cost=4, lane=Lane.READ),
+    "eth_getUncleByBlockNumberAndIndex": Method(run=get_uncle, cost=4, lane=Lane.READ),
+    "eth_getUncleByBlockHashAndIndex": Method(run=get_uncle, cost=4, lane=Lane.READ),
     "eth_getBlockReceipts": Method(run=get_block_receipts, cost=20, lane=Lane.READ),
-    "eth_getTransactionByBlockNumberAndIndex": Method(run=get_transaction_by_index, cost=4),
-    "eth_getTransactionByBlockHashAndIndex": Method(run=get_transaction_by_index, cost=4),
-    "eth_getTransactionByHash": Method(run=get_transaction_by_hash, cost=4),
-    "eth_getRawTransactionByHash": Method(run=get_raw_transaction_by_hash, cost=4),
+    "eth_getTransactionByBlockNumberAndIndex": Method(
+        run=get_transaction_by_index, cost=4, lane=Lane.READ
+    ),
+    "eth_getTransactionByBlockHashAndIndex": Method(
+        run=get_transaction_by_index, cost=4, lane=Lane.READ
+    ),
+    "eth_getTransactionByHash": Method(run=get_transaction_by_hash, cost=4, lane=Lane.READ),
+    "eth_getRawTransactionByHash": Method(run=get_raw_transaction_by_hash, cost=4, lane=Lane.READ),
     "eth_getTransactionReceipt": Method(run=get_transaction_receipt, cost=4, lane=Lane.READ),
     "eth_getBalance": Method(run=get_balance, cost=2),
     "eth_getCode": Method(run=get_code, cost=2),
