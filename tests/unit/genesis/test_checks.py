@@ -155,6 +155,11 @@ def test_a_built_file_passes_every_check() -> None:
             id="one name twice",
         ),
         pytest.param(
+            lambda r: r["config"]["daicho"].update(municipalities=[str(at) for at in range(65)]),
+            "parameters",
+            id="65 names",
+        ),
+        pytest.param(
             lambda r: r["config"]["daicho"].update(municipalities=["a" * 65]),
             "parameters",
             id="long name",
@@ -193,6 +198,15 @@ def test_a_change_fails_the_check_meant_for_it(change: Change, name: str) -> Non
     assert name in failed_checks(data)
     with pytest.raises(InvalidGenesis):
         parse_genesis(data)
+
+
+def test_sixty_five_validators_are_not_even_read() -> None:
+    many = tuple(Address(bytes((at + 1,)) * 20) for at in range(65))
+
+    with pytest.raises(InvalidGenesis, match="at most 64"):
+        read_document(changed(lambda r: r.update(extraData=extra(validators=many))))
+    fits = changed(lambda r: r.update(extraData=extra(validators=many[:64])))
+    assert len(read_document(fits).validators) == 64
 
 
 def test_a_key_that_is_not_listed_is_reported() -> None:
