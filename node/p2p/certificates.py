@@ -259,6 +259,23 @@ def trust_anchors_pem(public_keys: Iterable[bytes]) -> str:
     return "".join(ssl.DER_cert_to_PEM_cert(_trust_anchor(b"\x04" + key)) for key in public_keys)
 
 
+def check_curve(name: str = "secp256k1") -> None:
+    """Refuse an OpenSSL that cannot check what node keys sign.
+
+    Raises:
+        Misconfigured: The OpenSSL of this Python was built without the curve.
+
+    Spec: WIRE-TLS.
+    """
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ecdh_curve(name)
+    except (ValueError, ssl.SSLError) as error:
+        raise Misconfigured(
+            f"{ssl.OPENSSL_VERSION} was built without the curve {name}; "
+            "use a Python with a complete OpenSSL"
+        ) from error
+
+
 def configure_tls(context: ssl.SSLContext) -> None:
     """Set what both ends demand: TLS 1.3, a certificate from the other end, no resumption.
 

@@ -22,6 +22,7 @@ from node.p2p.certificates import (
     NodeIdentity,
     PeerCertificate,
     TlsFiles,
+    check_curve,
     configure_tls,
     load_tls_identity,
     trust_anchors_pem,
@@ -122,6 +123,7 @@ class Mesh:
             check_membership(self._membership, genesis_hash=self._setup.local.genesis_hash)
         except InvalidInput as error:
             raise Misconfigured(f"{error.message}; install a document for this network") from error
+        check_curve()
         certificate = load_tls_identity(self._setup.tls, identity=self._setup.identity).certificate
         self._certificate = certificate
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

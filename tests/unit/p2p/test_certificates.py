@@ -16,6 +16,7 @@ from node.p2p.certificates import (
     RENEW_DAYS,
     InvalidCertificate,
     TlsFiles,
+    check_curve,
     create_tls_identity,
     load_tls_identity,
     read_certificate,
@@ -123,6 +124,12 @@ def test_a_certificate_of_nobody_is_refused() -> None:
         read_certificate(bytes(CERTIFICATE_SIZE_MAX + 1))
     with pytest.raises(InvalidCertificate):
         read_certificate(own[:-1])
+
+
+def test_an_openssl_without_the_curve_is_named() -> None:
+    check_curve()
+    with pytest.raises(Misconfigured, match="without the curve secp256z1"):
+        check_curve("secp256z1")
 
 
 async def test_a_renewed_certificate_is_presented_without_a_restart(tmp_path: Path) -> None:
