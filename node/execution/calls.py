@@ -293,7 +293,7 @@ def _build_message(
             for entry in request.access_list
         ),
     )
-    return message, context
+    return message, context.remember_ancestors()
 
 
 def _collect_accessed(

@@ -10,8 +10,8 @@ Spec: EXEC-MODEXP, EXEC-INITCODE, EXEC-PRECOMPILES, EXEC-BLOCKHASH.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
 from typing import Any, Final, TypeAlias
 
 import eth_hash.auto
@@ -114,6 +114,13 @@ class BlockContext:
     ancestor_hash: AncestorHash
     """BLOCKHASH, asked for the last 256 ancestors only."""
 
+    def remember_ancestors(self) -> "BlockContext":
+        """Return the context asking for each ancestor once: BLOCKHASH is cheaper than a look-up.
+
+        Spec: EXEC-BLOCKHASH.
+        """
+        return replace(self, ancestor_hash=cache(self.ancestor_hash))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageCall:
@@ -199,16 +206,31 @@ def run_message(
         gas_used=call.gas_limit - computation.gas_returned,
         gas_refunded=computation.gas_refunded,
         output=bytes(computation.output),
-        logs=tuple(
-            Log(
-                address=Address(address),
-                topics=tuple(Hash32(topic.to_bytes(32, "big")) for topic in topics),
-                data=data,
-            )
-            for address, topics, data in computation.get_log_entries()
-        ),
+        logs=_collect_logs(computation),
         created=Address(computation.msg.storage_address) if call.to is None else None,
         error=None if computation.is_success else describe_error(computation.error),
+    )
+
+
+def _collect_logs(outermost: Any) -> tuple[Log, ...]:
+    """Return the logs of all frames that did not fail, in the order emitted.
+
+    py-evm sorts them anew at every depth of the call tree; this sorts once.
+    """
+    entries: list[tuple[int, bytes, tuple[int, ...], bytes]] = []
+    waiting = [outermost]
+    while waiting:
+        computation = waiting.pop()
+        if computation.is_success:
+            entries += computation._log_entries  # noqa: SLF001
+            waiting += computation.children
+    return tuple(
+        Log(
+            address=Address(address),
+            topics=tuple(Hash32(topic.to_bytes(32, "big")) for topic in topics),
+            data=data,
+        )
+        for _order, address, topics, data in sorted(entries)
     )
 
 

@@ -48,7 +48,10 @@ class StateJournal:
         self.discard(0)
 
     def clear_empty_accounts(self) -> None:
-        """Delete the accounts this transaction touched and left empty (EIP-161)."""
+        """Delete the accounts this transaction touched and left empty (EIP-161).
+
+        Spec: EXEC-EMPTY-ACCOUNTS.
+        """
         for address in self._touched:
             account = self._accounts[address]
             if account is not None and account.is_empty:

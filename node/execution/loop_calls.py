@@ -27,6 +27,11 @@ GAS_WARM_ACCOUNT: Final = 100
 GAS_VALUE: Final = 9_000
 GAS_NEW_ACCOUNT: Final = 25_000
 DEPTH_MAX: Final = 1_024
+
+COPIED_MAX: Final = 1_024
+"""Most bytes of input copied for a callee; of more it gets a view, since handing over a megabyte
+costs 100 gas. The view ends with the call, before the caller's memory can grow again."""
+
 ADDRESS_MASK: Final = 2**160 - 1
 
 
@@ -68,7 +73,7 @@ class ChildMessage:
     sender: Address
     to: Address
     value: int
-    data: bytes
+    data: bytes | memoryview
     code: bytes
     depth: int
     code_address: Address
@@ -82,7 +87,7 @@ class ChildMessage:
     @property
     def data_as_bytes(self) -> bytes:
         """Return the input."""
-        return self.data
+        return bytes(self.data)
 
 
 def run_call(frame: Frame, stack: Stack, opcode: int, computation_class: Any) -> None:
@@ -153,7 +158,7 @@ def _hand_over_gas(
 
 
 def _build_message(
-    frame: Frame, opcode: int, callee: Address, gas: int, value: int, data: bytes
+    frame: Frame, opcode: int, callee: Address, gas: int, value: int, data: bytes | memoryview
 ) -> ChildMessage:
     caller = frame.message
     is_delegate = opcode == DELEGATECALL

@@ -60,7 +60,7 @@ class Frame:
         self.memory = computation._memory  # noqa: SLF001
         self.stack: list[int] = computation._stack.values  # noqa: SLF001
         self.address: Address = message.storage_address
-        self.data: bytes = message.data
+        self.data: bytes | memoryview = message.data
         self.is_static: bool = message.is_static
 
 
@@ -344,7 +344,7 @@ def returndatacopy(frame: Frame, stack: Stack, _operand: int) -> None:
     copy_into_memory(frame, stack, source)
 
 
-def copy_into_memory(frame: Frame, stack: Stack, source: bytes) -> None:
+def copy_into_memory(frame: Frame, stack: Stack, source: bytes | memoryview) -> None:
     """Copy from ``source``, as the three topmost words say: to, from, size."""
     to, start, size = stack.pop(), stack.pop(), stack.pop()
     charge(frame, GAS_COPY_WORD * ((size + 31) // 32))

@@ -25,7 +25,10 @@ GAS_IDENTITY: Final = 15
 GAS_IDENTITY_WORD: Final = 3
 GAS_MODEXP_MIN: Final = 200
 
-Precompile: TypeAlias = tuple[Callable[[bytes], int], Callable[[bytes], bytes]]
+Data: TypeAlias = bytes | memoryview
+"""Input: only what is paid for may be copied of it."""
+
+Precompile: TypeAlias = tuple[Callable[[Data], int], Callable[[Data], bytes]]
 """Gas of an input, then its output; the output is computed only when the gas is paid."""
 
 
@@ -34,12 +37,12 @@ def count_words(size_bytes: int) -> int:
     return (size_bytes + 31) // 32
 
 
-def ecrecover(data: bytes) -> bytes:
+def ecrecover(data: Data) -> bytes:
     """Recover the signer of a hash, padded to 32 bytes; empty when there is none.
 
     High s is accepted here, unlike in transactions: (r, s, v) and (r, n - s, not v) name one key.
     """
-    data = data[:128].ljust(128, b"\x00")
+    data = bytes(data[:128]).ljust(128, b"\x00")
     v = int.from_bytes(data[32:64], "big")
     r = int.from_bytes(data[64:96], "big")
     s = int.from_bytes(data[96:128], "big")
@@ -55,34 +58,34 @@ def ecrecover(data: bytes) -> bytes:
         return b""
 
 
-def sha256(data: bytes) -> bytes:
+def sha256(data: Data) -> bytes:
     """Hash with SHA-256."""
     return hashlib.sha256(data).digest()
 
 
-def ripemd160(data: bytes) -> bytes:
+def ripemd160(data: Data) -> bytes:
     """Hash with RIPEMD-160, padded to 32 bytes."""
     return bytes(12) + hashlib.new("ripemd160", data).digest()
 
 
-def identity(data: bytes) -> bytes:
+def identity(data: Data) -> bytes:
     """Return the input."""
-    return data
+    return bytes(data)
 
 
-def compute_modexp_gas(data: bytes) -> int:
+def compute_modexp_gas(data: Data) -> int:
     """Compute the price of a modular exponentiation (EIP-2565)."""
     base_size, exponent_size, modulus_size = _modexp_sizes(data)
     head_size = min(exponent_size, 32)
     head_start = 96 + base_size
-    head = data[head_start : head_start + head_size].ljust(head_size, b"\x00")
+    head = bytes(data[head_start : head_start + head_size]).ljust(head_size, b"\x00")
     head_bits = max(int.from_bytes(head, "big").bit_length() - 1, 0)
     iterations = max(head_bits + 8 * max(exponent_size - 32, 0), 1)
     words = (max(base_size, modulus_size) + 7) // 8
     return max(GAS_MODEXP_MIN, words * words * iterations // 3)
 
 
-def modexp(data: bytes) -> bytes:
+def modexp(data: Data) -> bytes:
     """Raise a base to an exponent under a modulus; anything under modulus 0 is 0.
 
     Spec: EXEC-MODEXP.
@@ -100,8 +103,8 @@ def modexp(data: bytes) -> bytes:
     return int(gmpy2.powmod(base, exponent, modulus)).to_bytes(modulus_size, "big")
 
 
-def _modexp_sizes(data: bytes) -> tuple[int, int, int]:
-    head = data[:96].ljust(96, b"\x00")
+def _modexp_sizes(data: Data) -> tuple[int, int, int]:
+    head = bytes(data[:96]).ljust(96, b"\x00")
     return (
         int.from_bytes(head[:32], "big"),
         int.from_bytes(head[32:64], "big"),
@@ -109,8 +112,8 @@ def _modexp_sizes(data: bytes) -> tuple[int, int, int]:
     )
 
 
-def _padded_int(data: bytes, start: int, size: int) -> int:
-    return int.from_bytes(data[start : start + size].ljust(size, b"\x00"), "big")
+def _padded_int(data: Data, start: int, size: int) -> int:
+    return int.from_bytes(bytes(data[start : start + size]).ljust(size, b"\x00"), "big")
 
 
 OWN_PRECOMPILES: Final[dict[Address, Precompile]] = {

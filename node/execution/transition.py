@@ -31,7 +31,7 @@ class BlockTransition:
         interpreter: Interpreter = Interpreter.STOCK,
     ) -> None:
         """Start a block on ``view``, the parent's state."""
-        self.context = context
+        self.context = context.remember_ancestors()
         self.journal = StateJournal(view)
         self.receipts: list[Receipt] = []
         self.outcomes: list[Outcome] = []

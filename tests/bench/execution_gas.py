@@ -24,8 +24,8 @@ from tests.support.execution import (
     make_view,
 )
 
-GAS_FIRST: Final = 250_000
-GAS_NEXT: Final = 3_000_000
+GAS_FIRST: Final = 3_000_000
+GAS_NEXT: Final = 8_000_000
 ENOUGH_S: Final = 0.25
 PROFILE: Final = ExecutionProfile(
     chain_id=CHAIN_ID,
@@ -171,6 +171,12 @@ def calls() -> list[Work]:
             body=f"0 0 0 0 0 {callee} GAS CALL POP",
             callee=run_of_pushes,
         ),
+        Work(
+            name="CALL with 1 MB",
+            body=f"0 0 1000000 0 0 {callee} GAS CALL POP",
+            setup="1 999968 MSTORE",
+            callee=b"\x00",
+        ),
         Work(name="DELEGATECALL", body=f"0 0 0 0 {callee} GAS DELEGATECALL POP", callee=b"\x00"),
         Work(name="STATICCALL", body=f"0 0 0 0 {callee} GAS STATICCALL POP", callee=b"\x00"),
         Work(
@@ -288,9 +294,7 @@ def measure(work: Work, interpreter: Interpreter) -> float:
 def main() -> None:
     """Measure everything with both loops, print a table and record it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--only", default="", help="measure names that contain this, record nothing"
-    )
+    parser.add_argument("--only", default="", help="measure only names with this; record nothing")
     only = parser.parse_args().only
     works = [*arithmetic(), *flow(), *memory(), *state(), *calls(), *precompiles()]
     figures: dict[str, object] = {}
