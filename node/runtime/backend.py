@@ -14,6 +14,7 @@ from typing import Final
 from node.consensus.proposer import select_proposer
 from node.consensus.quorum import quorum_size
 from node.consensus.state import State, Step
+from node.log import set_log_level
 from node.p2p.network import PeerNetwork
 from node.p2p.roster import PeerStatus
 from node.primitives.errors import InvalidInput
@@ -21,7 +22,6 @@ from node.primitives.types import Address, Height
 from node.rpc.backend import ConsensusStatus, Json, SignerMetric, ValidatorStatus
 from node.runtime.clock import Clock
 from node.runtime.ledger import Documents
-from node.runtime.log import set_log_level
 from node.runtime.observer import Observer, Presence
 from node.runtime.votes import PendingVotes
 from node.settings import LogLevel, Settings

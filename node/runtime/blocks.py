@@ -20,13 +20,13 @@ from node.execution.executor import ExecutionResult, execute_block
 from node.execution.permissions import PermissionRule
 from node.execution.profile import ExecutionProfile
 from node.execution.proposal import BlockDraft, Skipped, build_block
+from node.log import Log
 from node.primitives.block import Block
 from node.primitives.errors import InvalidBlock, InvariantViolation
 from node.primitives.header import Header
 from node.primitives.transaction import Transaction
 from node.primitives.types import BlockHash, Height
 from node.runtime.clock import Clock
-from node.runtime.log import Log
 from node.runtime.metrics import Metrics
 from node.storage.chain import ChainStore
 

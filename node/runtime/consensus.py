@@ -23,12 +23,12 @@ from node.consensus.messages import Draft, Message
 from node.consensus.sign_state import SignState
 from node.consensus.state import State, Transition
 from node.consensus.validators import ValidatorTally
+from node.log import Log
 from node.primitives.block import Block
 from node.primitives.errors import InvariantViolation, Unavailable
 from node.primitives.header import Header
 from node.primitives.types import Address, Height
 from node.runtime.clock import Clock
-from node.runtime.log import Log
 from node.runtime.signer import VotesNotDurable
 from node.runtime.supervisor import Supervisor
 

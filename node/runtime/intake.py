@@ -18,6 +18,7 @@ from node.execution.permissions import PermissionRule
 from node.execution.profile import ExecutionProfile
 from node.execution.proposal import Skipped
 from node.execution.transition import BlockTransition
+from node.log import Log
 from node.pool.admission import HeadContext
 from node.pool.pool import Pool
 from node.pool.refusals import AlreadyKnown, Refused
@@ -28,7 +29,6 @@ from node.primitives.header import Header
 from node.primitives.transaction import Transaction
 from node.primitives.types import ZERO_ADDRESS, Address, Hash32, Height, TransactionHash
 from node.runtime.clock import Clock
-from node.runtime.log import Log
 from node.runtime.metrics import Metrics
 from node.storage.view import StateView
 

@@ -121,7 +121,7 @@ def load_keystore(path: Path, password: str) -> PrivateKey:
     document = _load(path)
     try:
         secret = decode_keyfile_json(document, password.encode())
-    except (ValueError, KeyError, TypeError, NotImplementedError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise Misconfigured(f"{path}: wrong password or damaged keystore; check both") from error
     key = PrivateKey(secret)
     if load_keystore_info(path).address != key.address:

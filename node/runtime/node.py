@@ -13,6 +13,7 @@ from node.consensus import events, machine
 from node.consensus.messages import Message
 from node.execution.profile import profile_of_chain
 from node.execution.proposal import Skipped
+from node.log import Log
 from node.p2p.certificates import TlsFiles, renew_tls_identity
 from node.p2p.handshake import LocalPeer
 from node.p2p.mesh import NetworkSetup
@@ -42,7 +43,6 @@ from node.runtime.ledger import (
     load_tally,
     open_ledger,
 )
-from node.runtime.log import Log
 from node.runtime.metrics import Metrics
 from node.runtime.observer import Observer
 from node.runtime.peers import MessagePump, MessageSender, TransactionPump

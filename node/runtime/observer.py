@@ -12,10 +12,10 @@ from node.consensus.messages import Commit, Prepare
 from node.consensus.proposer import select_proposer
 from node.consensus.seals import recover_sealers
 from node.consensus.state import State, Step
+from node.log import Log
 from node.primitives.block import Block
 from node.primitives.types import Address, Height, Round
 from node.runtime.clock import Clock
-from node.runtime.log import Log
 from node.runtime.metrics import STEPS, Metrics
 
 LOG = Log("consensus")

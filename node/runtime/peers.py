@@ -13,12 +13,12 @@ from typing import Final
 
 from node.consensus.codec import decode_message, encode_message, peek_message
 from node.consensus.messages import Message
+from node.log import Log
 from node.p2p.limits import Offence
 from node.p2p.network import PeerNetwork
 from node.primitives.errors import InvalidInput
 from node.primitives.types import Address
 from node.runtime.intake import Intake
-from node.runtime.log import Log
 from node.runtime.metrics import Metrics
 
 LOG = Log("p2p")

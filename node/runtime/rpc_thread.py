@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+from node.log import Log
 from node.primitives.errors import Misconfigured
 from node.primitives.transaction import Transaction
 from node.primitives.types import Height
@@ -21,7 +22,6 @@ from node.rpc.methods.tables import OPERATOR_METHODS, PUBLIC_METHODS
 from node.rpc.server import LOOPBACK_NAMES, RpcServer, ServerAddress, new_id
 from node.rpc.service import RpcService
 from node.runtime.clock import Clock
-from node.runtime.log import Log
 from node.runtime.metrics import Metrics
 from node.settings import Settings
 

@@ -16,9 +16,9 @@ from typing import Final
 
 from node.consensus.messages import Commit, Message
 from node.consensus.sign_state import encode_sign_state
+from node.log import Log
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import LedgerError, Misconfigured, Unavailable
-from node.runtime.log import Log
 from node.runtime.signer import Ballotbook, SignStateFile
 from node.runtime.signer_wire import (
     Ask,

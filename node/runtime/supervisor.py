@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from node.log import Log
 from node.primitives.errors import InvariantViolation, LedgerError
-from node.runtime.log import Log
 
 LOG = Log("runtime")
 

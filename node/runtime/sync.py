@@ -15,6 +15,7 @@ from typing import Final
 
 from node.consensus.parameters import ConsensusParameters
 from node.consensus.validators import ValidatorTally
+from node.log import Log
 from node.membership.recovery import Recovery
 from node.p2p.network import PeerNetwork
 from node.p2p.sync import BlockSync, RangeRequest
@@ -24,7 +25,6 @@ from node.primitives.types import Height
 from node.rpc.backend import SyncProgress
 from node.runtime.clock import Clock
 from node.runtime.commit import Importer, follow_header
-from node.runtime.log import Log
 from node.runtime.metrics import Metrics
 
 LOG = Log("sync")

@@ -11,13 +11,13 @@ from typing import Final
 
 from node.consensus.evidence import Evidence, decode_evidence, encode_evidence, verify_evidence
 from node.consensus.sign_state import SignState, decode_sign_state, encode_sign_state
+from node.log import Log
 from node.p2p.limits import Offence
 from node.p2p.network import PeerNetwork
 from node.primitives.errors import InvalidInput, Misconfigured
 from node.primitives.header import ValidatorVote
 from node.primitives.types import Address, Height
 from node.rpc.backend import Json
-from node.runtime.log import Log
 from node.storage.votes import VoteStore
 
 LOG = Log("consensus")

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from node.log import Log
 from node.p2p.network import PeerNetwork
 from node.primitives.types import Height
 from node.runtime.blocks import Blocks
 from node.runtime.clock import OFFSET_WARN_MS, Clock, compute_offset_ms, load_kernel_clock
 from node.runtime.health import HealthCheck, Limits, Snapshot, check_health
-from node.runtime.log import Log
 from node.runtime.metrics import Metrics
 from node.settings import Settings
 from node.storage.chain import ChainStore
