@@ -27,9 +27,10 @@ from node.simulation.dice import Dice
 from node.simulation.disk import SimulatedDisk
 from node.simulation.faults import Lie
 from node.simulation.frames import decode_frame
+from node.simulation.host import Host
 from node.simulation.liars import Liar
 from node.simulation.network import Network
-from node.simulation.replica import Host, Replica
+from node.simulation.replica import Replica
 from node.simulation.scenario import Scenario, count_quorum
 from node.simulation.toyexecution import EPOCH_S, build_genesis
 from node.simulation.trace import Trace, describe_frame, describe_message

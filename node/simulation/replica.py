@@ -10,7 +10,7 @@ check seals and execution of what they get.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from node.consensus.effects import (
@@ -51,7 +51,6 @@ from node.consensus.sign_state import SignState, decode_sign_state, encode_sign_
 from node.consensus.state import State, Transition
 from node.consensus.validators import ValidatorTally, apply_header, tally_at_base
 from node.primitives.block import Block
-from node.primitives.crypto import PrivateKey
 from node.primitives.errors import InvalidInput, InvariantViolation
 from node.primitives.header import ValidatorVote
 from node.primitives.transaction import Transaction
@@ -65,8 +64,6 @@ from node.simulation.actions import (
     SignedOwn,
     Transmit,
 )
-from node.simulation.clock import LocalClock
-from node.simulation.disk import SimulatedDisk
 from node.simulation.frames import (
     BLOCKS_PER_ANSWER_MAX,
     BlockAnswer,
@@ -79,6 +76,7 @@ from node.simulation.frames import (
     encode_frame,
     load_block,
 )
+from node.simulation.host import Host
 from node.simulation.toyexecution import TRANSACTIONS_PER_BLOCK_MAX, check_execution, fill_block
 
 SIGN_STATE_KEY: Final = b"S"
@@ -86,26 +84,6 @@ BLOCK_PREFIX: Final = b"B"
 
 SYNC_PATIENCE_MS: Final = 2_000
 """How long a node waits for the rest of the blocks before it calls itself in sync again."""
-
-
-@dataclass(slots=True)
-class Host:
-    """A machine: what stays when the process on it dies."""
-
-    index: int
-    """Which node."""
-    key: PrivateKey
-    """Its validator key, which is its node key too."""
-    disk: SimulatedDisk
-    """Chain and sign-state."""
-    clock: LocalClock
-    """Its wall clock."""
-    pool: dict[TransactionHash, Transaction] = field(default_factory=dict)
-    """Transactions that wait; the pool survives a restart."""
-    pending_votes: tuple[ValidatorVote, ...] = ()
-    """What its operator wants."""
-    is_restored: bool = False
-    """Whether the next start is from a backup."""
 
 
 class Replica:
