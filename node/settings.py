@@ -11,6 +11,7 @@ import difflib
 import os
 import tomllib
 import types
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -202,6 +203,21 @@ def load_settings(path: Path) -> Settings:
     Raises:
         Misconfigured: It cannot be read, is not TOML, or holds a key or value that is wrong.
     """
+    settings = load_record(Settings, path)
+    _check(settings, path)
+    return settings
+
+
+def load_record(kind: type[Record], path: Path) -> Record:
+    """Read the TOML file at ``path`` into the frozen dataclass ``kind``.
+
+    Fields may be strings, whole numbers, booleans, paths, ``StrEnum``s, records of these, and
+    tuples of strings, paths or records; a field may be ``| None``.
+
+    Raises:
+        Misconfigured: The file cannot be read, is not TOML, or holds an unknown key or a wrong
+        type.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -210,9 +226,18 @@ def load_settings(path: Path) -> Settings:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path}: not TOML: {error}; correct that line") from error
-    settings = _record(Settings, table, path, "")
-    _check(settings, path)
-    return settings
+    return _record(kind, table, path, "")
+
+
+def check_bounds(path: Path, bounds: Iterable[tuple[str, int, int, int]]) -> None:
+    """Refuse a number out of bounds; each row is a key, its value, the least and the most.
+
+    Raises:
+        Misconfigured: A value is out of its bounds.
+    """
+    for name, value, least, most in bounds:
+        if not least <= value <= most:
+            raise Misconfigured(f"{path}: {name} = {value}: give a number from {least} to {most}")
 
 
 def read_secret(path: Path) -> str:
@@ -266,9 +291,7 @@ def _check(settings: Settings, path: Path) -> None:
         ("storage.snapshot_interval", settings.storage.snapshot_interval, 0, 10_000_000),
         ("storage.free_mb_min", settings.storage.free_mb_min, 0, 1_000_000),
     )
-    for name, value, least, most in bounds:
-        if not least <= value <= most:
-            raise Misconfigured(f"{path}: {name} = {value}: give a number from {least} to {most}")
+    check_bounds(path, bounds)
     ports = [settings.rpc.port, settings.admin.port, settings.metrics.port, settings.p2p.port]
     chosen = [port for port in ports if port]
     if len(set(chosen)) != len(chosen):
@@ -302,11 +325,7 @@ def _value(hint: object, value: object, path: Path, name: str) -> object:
     if isinstance(hint, types.UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
     if get_origin(hint) is tuple:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise Misconfigured(f"{path}: {name}: give a list of strings")
-        if get_args(hint)[0] is Path:
-            return tuple(path.parent.joinpath(item).absolute() for item in value)
-        return tuple(value)
+        return _values(get_args(hint)[0], value, path, name)
     assert isinstance(hint, type)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
@@ -320,6 +339,19 @@ def _value(hint: object, value: object, path: Path, name: str) -> object:
             raise Misconfigured(f"{path}: {name} = {value!r}: give one of {', '.join(choices)}")
         return hint(value)
     return _typed(hint, value, path, name)
+
+
+def _values(kind: type, value: object, path: Path, name: str) -> tuple[object, ...]:
+    """Check and convert a TOML array to a tuple of ``kind``."""
+    item_type = dict if dataclasses.is_dataclass(kind) else str
+    if not isinstance(value, list) or not all(isinstance(item, item_type) for item in value):
+        form = f"tables; write [[{name}]]" if item_type is dict else "strings"
+        raise Misconfigured(f"{path}: {name}: give a list of {form}")
+    if item_type is dict:
+        return tuple(_record(kind, item, path, f"{name}.") for item in value)
+    if kind is Path:
+        return tuple(path.parent.joinpath(item).absolute() for item in value)
+    return tuple(value)
 
 
 def _typed(kind: type[Record], value: object, path: Path, name: str) -> Record:

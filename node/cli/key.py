@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from node.cli.output import Output
+from node.log import start_log
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import InvalidInput, Misconfigured
 from node.runtime.keystore import (
@@ -16,7 +17,6 @@ from node.runtime.keystore import (
     load_keystore_info,
     save_keystore,
 )
-from node.runtime.log import start_log
 from node.runtime.signer_server import SignerServer
 from node.settings import KeySettings, LogFormat, LogLevel, check_private, read_secret
 

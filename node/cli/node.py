@@ -8,8 +8,8 @@ import click
 
 from node.cli.client import RpcClient, fetch_json
 from node.cli.output import Output
+from node.log import start_log
 from node.runtime.ledger import load_documents
-from node.runtime.log import start_log
 from node.runtime.node import Node
 from node.settings import Settings, load_settings
 
