@@ -13,6 +13,7 @@ from typing import Final
 
 from node.execution.evm import BlockContext, MessageCall, Outcome, run_message
 from node.execution.journal import StateJournal
+from node.execution.loop import LoopComputation
 from node.execution.validity import INITCODE_SIZE_MAX, compute_intrinsic_gas
 from node.execution.watched import Machine, WatchedComputation, Watcher
 from node.primitives.errors import InvalidInput, Unavailable
@@ -182,7 +183,7 @@ def run_watched(
         journal,
         context,
         message,
-        computation_class=None if watcher is None else WatchedComputation,
+        computation_class=LoopComputation if watcher is None else WatchedComputation,
         watcher=watcher,
     )
 

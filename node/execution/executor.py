@@ -13,7 +13,7 @@ from functools import cached_property
 
 from node.execution.admission import TransactionRule
 from node.execution.evm import AncestorHash, BlockContext, Outcome
-from node.execution.profile import ExecutionProfile, Interpreter
+from node.execution.profile import INTERPRETER_DEFAULT, ExecutionProfile, Interpreter
 from node.execution.rules import (
     check_body,
     check_gas_and_receipts,
@@ -67,7 +67,7 @@ def execute_block(
     profile: ExecutionProfile,
     rule: TransactionRule,
     ancestor_hash: AncestorHash,
-    interpreter: Interpreter = Interpreter.STOCK,
+    interpreter: Interpreter = INTERPRETER_DEFAULT,
 ) -> ExecutionResult:
     """Check ``block`` against its parent, execute it on ``view``, and check what it claims.
 

@@ -45,6 +45,10 @@ class Interpreter(StrEnum):
     """Our own, each transaction checked against py-evm's; a difference stops the node."""
 
 
+INTERPRETER_DEFAULT: Final = Interpreter.LOOP
+"""Switched on because fixtures, the EELS differential and shadow runs agree; see docs/adr."""
+
+
 def profile_of_chain(chain: ChainProfile) -> ExecutionProfile:
     """Return what a genesis file fixes about execution.
 

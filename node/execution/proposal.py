@@ -19,7 +19,7 @@ from node.execution.executor import (
     finish,
     make_context,
 )
-from node.execution.profile import ExecutionProfile, Interpreter
+from node.execution.profile import INTERPRETER_DEFAULT, ExecutionProfile, Interpreter
 from node.execution.rules import compute_transactions_root
 from node.execution.transition import BlockTransition
 from node.execution.validity import GAS_TRANSACTION, NonceTooHigh
@@ -89,7 +89,7 @@ def build_block(  # noqa: PLR0913 - keyword-only, each a different thing
     rule: TransactionRule,
     ancestor_hash: AncestorHash,
     is_time_up: Callable[[], bool],
-    interpreter: Interpreter = Interpreter.STOCK,
+    interpreter: Interpreter = INTERPRETER_DEFAULT,
 ) -> BuiltBlock:
     """Build the child of ``parent`` from as many candidates as fit.
 

@@ -9,7 +9,7 @@ Spec: EXEC-RECEIPT, EXEC-BLOCK-GAS, EXEC-REFUSED.
 from node.execution.evm import BlockContext, MessageCall, Outcome, run_message
 from node.execution.journal import StateJournal
 from node.execution.loop import LoopComputation
-from node.execution.profile import Interpreter
+from node.execution.profile import INTERPRETER_DEFAULT, Interpreter
 from node.execution.validity import check_envelope, check_sender, compute_intrinsic_gas
 from node.execution.watched import WatchedComputation, Watcher
 from node.primitives.errors import InvalidInput, InvalidTransaction, InvariantViolation
@@ -28,7 +28,7 @@ class BlockTransition:
         view: StateView,
         context: BlockContext,
         refused_precompiles: tuple[Address, ...] = (),
-        interpreter: Interpreter = Interpreter.STOCK,
+        interpreter: Interpreter = INTERPRETER_DEFAULT,
     ) -> None:
         """Start a block on ``view``, the parent's state."""
         self.context = context.remember_ancestors()
@@ -41,7 +41,10 @@ class BlockTransition:
         self._shadow: BlockTransition | None = None
         if interpreter is Interpreter.SHADOW:
             self._shadow = BlockTransition(
-                view=view, context=context, refused_precompiles=refused_precompiles
+                view=view,
+                context=context,
+                refused_precompiles=refused_precompiles,
+                interpreter=Interpreter.STOCK,
             )
 
     def apply(

@@ -1,4 +1,7 @@
-"""A small chain for execution tests: a funded state, a parent, signed transactions, blocks."""
+"""A small chain for execution tests: a funded state, a parent, signed transactions, blocks.
+
+Blocks run in shadow mode unless a test says otherwise, so that both opcode loops are tested.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,7 +107,7 @@ def build(
     profile: ExecutionProfile = PROFILE,
     rule: TransactionRule = admit_all,
     is_time_up: Callable[[], bool] = lambda: False,
-    interpreter: Interpreter = Interpreter.STOCK,
+    interpreter: Interpreter = Interpreter.SHADOW,
 ) -> BuiltBlock:
     """Build the child of ``make_parent(view)``."""
     return build_block(
@@ -130,7 +133,7 @@ def execute(
     *,
     profile: ExecutionProfile = PROFILE,
     rule: TransactionRule = admit_all,
-    interpreter: Interpreter = Interpreter.STOCK,
+    interpreter: Interpreter = Interpreter.SHADOW,
 ) -> ExecutionResult:
     """Execute a child of ``make_parent(view)``."""
     return execute_block(
