@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -33,12 +34,12 @@ IMPATIENT = RpcLimits(
 
 
 @asynccontextmanager
-async def started() -> AsyncIterator[tuple[RpcServer, RpcChain, int]]:
+async def started(limits: RpcLimits = IMPATIENT) -> AsyncIterator[tuple[RpcServer, RpcChain, int]]:
     chain = RpcChain()
     service = RpcService(
         backends=Backends(ledger=chain.backend),
         table=PUBLIC_METHODS,
-        limits=IMPATIENT,
+        limits=limits,
         new_id=new_id,
         monotonic_s=asyncio.get_running_loop().time,
     )
@@ -106,7 +107,8 @@ async def test_a_client_that_takes_no_answer_is_cut_off() -> None:
 
 
 async def test_a_subscriber_that_does_not_listen_is_cut_off() -> None:
-    async with started() as (server, chain, port):
+    patient = replace(IMPATIENT, write_timeout_s=60.0)
+    async with started(patient) as (server, chain, port):
         session = aiohttp.ClientSession()
         socket = await session.ws_connect(f"http://127.0.0.1:{port}/", max_msg_size=0)
         for _ in range(32):

@@ -27,7 +27,7 @@ LIMITS = PoolLimits(
     per_sender_max=5,
     per_source_max=7,
     replacement_max=2,
-    age_max_s=10,
+    age_max_s=4,
 )
 SENT = {
     (who, nonce, version): transaction(KEYS[who], nonce, data=bytes(version * 40))

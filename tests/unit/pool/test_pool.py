@@ -8,6 +8,7 @@ import pytest
 from node.pool.pool import Pool
 from node.pool.refusals import (
     AlreadyKnown,
+    DroppedByOperator,
     Evicted,
     Expired,
     NonceTooLow,
@@ -177,6 +178,21 @@ def test_a_new_head_takes_what_it_holds_and_drops_what_it_made_stale() -> None:
     assert drop is not None
     assert isinstance(drop.reason, NonceTooLow)
     assert waiting.candidates(10) == (next_one,)
+
+
+def test_a_transaction_dropped_in_the_middle_leaves_a_gap_until_it_comes_again() -> None:
+    waiting = pool()
+    sent = [transaction(nonce=nonce) for nonce in range(3)]
+    for each in sent:
+        put(waiting, each)
+
+    assert waiting.drop(sent[1].hash, DroppedByOperator("out"), now_s=NOW_S)
+    assert waiting.candidates(10) == (sent[0],)
+    assert waiting.next_nonce(SERVICE.address) == 1
+    assert [entry.transaction for entry in waiting.queued_of(SERVICE.address)] == [sent[2]]
+
+    put(waiting, sent[1])
+    assert waiting.candidates(10) == tuple(sent)
 
 
 def test_a_jump_drops_what_is_stale_of_every_sender() -> None:

@@ -8,6 +8,7 @@ import pytest
 from node.rpc.errors import MethodTimeout, Overloaded, TooManyRequests
 from node.rpc.lanes import ThreadLane
 from node.rpc.limits import RpcLimits
+from tests.support.rpc import until
 
 
 class Gate:
@@ -68,10 +69,12 @@ async def test_what_takes_too_long_is_answered_and_what_waits_behind_never_begin
 
     outcomes = await asyncio.gather(running, waiting, return_exceptions=True)
     gate.opened.set()
+    await until(lambda: lane.count == 0)
+    await lane.run(lambda: begun.append("marker"), "after")
     lane.close()
 
     assert [type(outcome) for outcome in outcomes] == [MethodTimeout, MethodTimeout]
-    assert begun == []
+    assert begun == ["marker"]
 
 
 async def test_a_request_that_timed_out_keeps_its_place_until_its_thread_is_free() -> None:
