@@ -48,6 +48,7 @@ from node.runtime.observer import Observer
 from node.runtime.peers import MessagePump, MessageSender, TransactionPump
 from node.runtime.rpc_thread import RpcThread
 from node.runtime.serving import Serving
+from node.runtime.snapshots import Snapshots
 from node.runtime.supervisor import Supervisor
 from node.runtime.sync import Sync, SyncParts
 from node.runtime.votes import EvidenceBook, PendingVotes
@@ -121,7 +122,13 @@ class Node:
             recoveries=self.documents.recoveries,
             announce=self._announce_block,
         )
-        self.serving = Serving(self.chain, self.intake)
+        self.snapshots = Snapshots(
+            settings.data_dir / "snapshots",
+            self.chain,
+            interval=settings.storage.snapshot_interval,
+            epoch_length=profile.epoch_length,
+        )
+        self.serving = Serving(self.chain, self.intake, self.snapshots)
         self.observer = Observer(self.metrics, self.clock)
         self.validator = self.keys.signer.address if settings.is_validator else None
         self.votes = PendingVotes(vote_store, upon_change=self._tell_votes)
@@ -182,6 +189,7 @@ class Node:
         self.tasks.start("consensus", self.shell.run())
         self.tasks.start("sync", self.sync.run())
         self.tasks.start("watch", self.watch.run())
+        self.tasks.start("snapshots", self.snapshots.run())
         LOG.info(
             "serving",
             rpc=ports.public,
@@ -281,6 +289,7 @@ class Node:
                 heartbeat_s=max(profile.heartbeat_s, profile.block_period_s),
                 is_syncing=lambda: self.sync.is_syncing,
                 best_height=self.sync.best_height,
+                snapshot_height=lambda: self.snapshots.newest,
                 stopped_reason=self.stopped_reason,
             )
         )
@@ -340,6 +349,7 @@ class Node:
         self.votes.discard_settled(new.tally.validators)
         self.network.announce_status()
         self.rpc.upon_head(block.height)
+        self.snapshots.upon_head(block.height)
         self.observer.saw_block(block, new.validators)
         LOG.info(
             "block final",

@@ -13,6 +13,7 @@ from typing import TypeVar
 from node.p2p.source import ChainStatus
 from node.primitives.types import Height, TransactionHash
 from node.runtime.intake import Intake
+from node.runtime.snapshots import Snapshots
 from node.storage.chain import ChainStore
 
 Answer = TypeVar("Answer")
@@ -21,9 +22,10 @@ Answer = TypeVar("Answer")
 class Serving:
     """The node's ``LedgerSource``."""
 
-    def __init__(self, chain: ChainStore, intake: Intake) -> None:
+    def __init__(self, chain: ChainStore, intake: Intake, snapshots: Snapshots) -> None:
         """Hold the parts."""
         self._chain = chain
+        self._snapshots = snapshots
         self._intake = intake
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="serving")
 
@@ -42,13 +44,11 @@ class Serving:
 
     async def load_manifest(self, height: Height) -> bytes:
         """Return the manifest of our snapshot at ``height``; empty when there is none."""
-        del height
-        return b""
+        return await self._on_thread(lambda: self._snapshots.load_manifest(height))
 
     async def load_chunk(self, height: Height, index: int) -> bytes:
         """Return one chunk of our snapshot at ``height``; empty when there is none."""
-        del height, index
-        return b""
+        return await self._on_thread(lambda: self._snapshots.load_chunk(height, index))
 
     def load_transactions(self, hashes: Sequence[TransactionHash]) -> Sequence[bytes]:
         """Return those of the transactions that wait in our pool."""

@@ -54,6 +54,8 @@ class WatchParts:
     """Whether blocks are being fetched."""
     best_height: Callable[[], Height]
     """Highest head a peer tells of."""
+    snapshot_height: Callable[[], Height]
+    """Height of our newest snapshot; 0 without one."""
     stopped_reason: Callable[[], str]
     """Why the node refuses to sign."""
 
@@ -120,6 +122,9 @@ class Watch:
     def _look_at_peers(self) -> None:
         metrics, network = self._parts.metrics, self._parts.network
         metrics.peers.set(len(network.connected()))
+        metrics.signing_stopped.set(bool(self._parts.stopped_reason()))
+        head = self._parts.chain.head.height
+        metrics.checkpoint_age.set(head - self._parts.snapshot_height())
         for peer in network.peers():
             if peer.height is not None:
                 metrics.peer_height.labels(peer.name).set(peer.height)
