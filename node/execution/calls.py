@@ -300,13 +300,13 @@ def _build_message(
 def _collect_accessed(
     journal: StateJournal, context: BlockContext, request: CallRequest, outcome: Outcome
 ) -> tuple[AccessListEntry, ...]:
-    """Return what the call found warm at its end, without what is warm or paid for anyway."""
+    """Return what the call touched, without what is warm or paid for anyway."""
     implied = {request.sender, request.to, outcome.created, context.coinbase}
     return tuple(
         AccessListEntry(
             address=address,
             storage_keys=tuple(Hash32(slot.to_bytes(32, "big")) for slot in slots),
         )
-        for address, slots in journal.warm.items()
+        for address, slots in journal.accessed.items()
         if slots or (address not in implied and int.from_bytes(address, "big") > PRECOMPILE_LAST)
     )

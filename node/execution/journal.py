@@ -34,6 +34,8 @@ class StateJournal:
         self._touched: dict[Address, None] = {}
         self._warm_addresses: set[Address] = set()
         self._warm_slots: set[tuple[Address, int]] = set()
+        self._accessed_addresses: set[Address] = set()
+        self._accessed_slots: set[tuple[Address, int]] = set()
 
     def begin_transaction(self) -> None:
         """Make what was done so far final for this block, and every address and slot cold."""
@@ -42,6 +44,8 @@ class StateJournal:
         self._touched.clear()
         self._warm_addresses.clear()
         self._warm_slots.clear()
+        self._accessed_addresses.clear()
+        self._accessed_slots.clear()
 
     def abandon_transaction(self) -> None:
         """Undo everything since ``begin_transaction``."""
@@ -249,6 +253,7 @@ class StateJournal:
         warm = self._warm_addresses
         if address not in warm:
             warm.add(address)
+            self._accessed_addresses.add(address)
             self._undo.append(lambda: warm.discard(address))
 
     def is_storage_warm(self, address: Address, slot: int) -> bool:
@@ -261,13 +266,14 @@ class StateJournal:
         warm = self._warm_slots
         if key not in warm:
             warm.add(key)
+            self._accessed_slots.add(key)
             self._undo.append(lambda: warm.discard(key))
 
     @property
-    def warm(self) -> dict[Address, list[int]]:
-        """Return the addresses and slots accessed so far, ascending."""
-        accessed: dict[Address, list[int]] = {at: [] for at in sorted(self._warm_addresses)}
-        for address, slot in sorted(self._warm_slots):
+    def accessed(self) -> dict[Address, list[int]]:
+        """Return the addresses and slots this transaction accessed, reverted or not, ascending."""
+        accessed: dict[Address, list[int]] = {at: [] for at in sorted(self._accessed_addresses)}
+        for address, slot in sorted(self._accessed_slots):
             accessed.setdefault(address, []).append(slot)
         return accessed
 

@@ -27,6 +27,7 @@ from node.rpc.methods.tables import OPERATOR_METHODS, PUBLIC_METHODS, without_de
 from node.rpc.params import Params
 from node.rpc.server import new_id
 from node.storage.state_store import StateMode
+from tests.support.assembler import assemble
 from tests.support.ledger import GOVERNOR_KEY, OUTSIDER_KEY
 from tests.support.rpc import QuietConsensus, RpcChain, book
 
@@ -189,6 +190,15 @@ def test_a_call_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(error):
         ask("eth_call", {"to": ask.address, **fields})
+
+
+def test_the_access_list_of_a_call_that_reverts_is_told_all_the_same(ask: Asker) -> None:
+    code = assemble("5 SLOAD POP 0 0 REVERT")
+
+    shown = ask("eth_createAccessList", {"data": "0x" + code.hex()})
+
+    assert shown["error"] == "execution reverted"
+    assert [entry["storageKeys"] for entry in shown["accessList"]] == [["0x" + "0" * 63 + "5"]]
 
 
 def test_state_overrides_are_refused_rather_than_ignored(ask: Asker) -> None:
