@@ -36,7 +36,7 @@ EVERYONE = (1, 2, 3)
 def test_a_vote_stands_under_its_own_call(
     city: City, contract: str, signature: str, arguments: tuple[object, ...]
 ) -> None:
-    call = signature.split("(")[0]
+    call = signature.split("(", maxsplit=1)[0]
     rules = city.permissions
     if call == "remove_governor":
         city.vote(rules, "add_governor", CANDIDATE, voters=EVERYONE)
