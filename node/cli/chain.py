@@ -1,13 +1,22 @@
-"""`daicho chain`: export, import and verify the chain of blocks. The node must be stopped."""
+"""`daicho chain`: export, import and verify the chain of blocks; sign checkpoints of it."""
 
 from pathlib import Path
 from typing import Final
 
 import click
 
+from node.cli.client import RpcClient
 from node.cli.output import Output
+from node.consensus.checkpoint import (
+    build_checkpoint,
+    decode_checkpoint,
+    encode_checkpoint,
+    sign_checkpoint,
+)
+from node.consensus.seals import check_commit_seals
 from node.execution.profile import profile_of_chain
 from node.primitives.errors import Misconfigured
+from node.primitives.header import decode_header
 from node.primitives.types import Height
 from node.runtime.chain_file import (
     ChainReport,
@@ -16,6 +25,7 @@ from node.runtime.chain_file import (
     import_chain,
     verify_chain,
 )
+from node.runtime.keystore import load_key
 from node.runtime.ledger import (
     Documents,
     consensus_parameters,
@@ -25,12 +35,13 @@ from node.runtime.ledger import (
     load_tally,
     open_ledger,
 )
-from node.settings import load_settings
+from node.settings import KeySettings, load_settings
 
 EXAMPLES: Final = """\b
 Examples:
   daicho chain export chain.rlp --config /etc/daicho/node.toml
   daicho chain verify chain.rlp --genesis genesis.json
+  daicho chain checkpoint c.json --genesis genesis.json --keystore governor.key.json
   daicho chain import chain.rlp --config /etc/daicho/node.toml
 """
 
@@ -124,6 +135,55 @@ def verify(
         raise Misconfigured(
             f"the last block is 0x{report.head_hash.hex()}, not {expect}; get the file again"
         )
+
+
+@group.command("checkpoint")
+@click.argument("file", type=_FILE)
+@click.option("--rpc", default="http://127.0.0.1:8545", show_default=True, help="Our own node.")
+@click.option("--height", type=click.IntRange(1), help="Height to sign; the head when left out.")
+@click.option("--keystore", type=_FILE, required=True, help="Keystore of the governor.")
+@click.option("--password-file", type=_FILE, help="File with the password (mode 0600).")
+@click.option("--genesis", type=_FILE, required=True, help="Genesis file of the network.")
+@click.pass_obj
+def checkpoint(
+    output: Output,
+    file: Path,
+    rpc: str,
+    height: int | None,
+    keystore: Path,
+    password_file: Path | None,
+    genesis: Path,
+) -> None:
+    """Sign the checkpoint in FILE, or make it, after comparing it with our own node's block."""
+    known = decode_checkpoint(file.read_bytes()) if file.exists() else None
+    at = known.height if known is not None else height
+    block = RpcClient(rpc).call("daicho_getFinality", "latest" if at is None else hex(at))
+    if block is None:
+        raise Misconfigured(f"our node has no block {at} yet; wait until it has caught up")
+    header = decode_header(bytes.fromhex(block["header"][2:]))
+    check_commit_seals(header, header.extra_data.validators)
+    ours = build_checkpoint(header, load_genesis(genesis).profile.genesis_hash)
+    if known is not None and known.hash != ours.hash:
+        raise Misconfigured(
+            f"{file}: names block 0x{known.block_hash.hex()}, our node has "
+            f"0x{header.hash.hex()}; do not sign it"
+        )
+    key = load_key(KeySettings(keystore=keystore, password_file=password_file), _ask)
+    signed = sign_checkpoint(known or ours, key)
+    file.write_text(encode_checkpoint(signed), encoding="utf-8")
+    output.result(
+        {
+            "height": header.height,
+            "block": f"0x{header.hash.hex()}",
+            "state root": f"0x{header.state_root.hex()}",
+            "signatures": len(signed.signatures),
+        }
+    )
+
+
+def _ask(question: str) -> str:
+    password: str = click.prompt(question, hide_input=True, err=True)
+    return password
 
 
 def _rules(documents: Documents) -> ChainRules:

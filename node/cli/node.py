@@ -9,6 +9,7 @@ import click
 from node.cli.client import RpcClient, fetch_json
 from node.cli.output import Output
 from node.log import start_log
+from node.runtime.joining import join
 from node.runtime.ledger import load_documents
 from node.runtime.node import Node
 from node.settings import Settings, load_settings
@@ -39,6 +40,29 @@ def run(config: Path) -> None:
         asyncio.run(_run(settings))
     finally:
         log.stop()
+
+
+@group.command("join")
+@_CONFIG
+@click.option(
+    "--checkpoint",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="Checkpoint signed by governors of two municipalities.",
+)
+@click.pass_obj
+def join_network(output: Output, config: Path, checkpoint: Path) -> None:
+    """Fetch the state of a checkpoint from peers into an empty database, then start the node."""
+    settings = load_settings(config)
+    log = start_log(settings.log.level, settings.log.format)
+    try:
+        manifest = asyncio.run(join(settings, checkpoint, _ask))
+    finally:
+        log.stop()
+    output.result(
+        {"height": manifest.height, "block": f"0x{manifest.header.hash.hex()}"},
+        title="the state is here; start the node",
+    )
 
 
 async def _run(settings: Settings) -> None:

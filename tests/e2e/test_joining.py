@@ -142,6 +142,43 @@ def test_an_expired_certificate_is_renewed_by_its_own_node(network: TrialNetwork
     assert not certificate["is_warning"]
 
 
+def test_a_checkpoint_of_two_municipalities_is_joined_over_the_network(
+    network: TrialNetwork, tmp_path: Path
+) -> None:
+    joiner = network.nodes[3]
+    if network.local.process_id(joiner) is not None:
+        network.kill(joiner)
+    for node in network.nodes[:3]:
+        network.local.stop(node)
+        with node.settings_path.open("a", encoding="utf-8") as settings:
+            settings.write("\n[storage]\nsnapshot_interval = 4\n")
+        network.start(node)
+        network.wait_for_progress(*network.nodes[:3], blocks=1)
+    taken = network.wait_for_progress(*network.nodes[:3], blocks=6)
+    height = taken - taken % 4
+    checkpoint = tmp_path / "checkpoint.json"
+    join = ("node", "join", "--config", joiner.settings_path, "--checkpoint", checkpoint)
+    assert sign_checkpoint(network, 0, checkpoint, height).exit_code == 0
+    assert "two municipalities" in str(daicho(*join).exception)
+    assert sign_checkpoint(network, 1, checkpoint, height).exit_code == 0
+
+    shutil.rmtree(joiner.path / "data")
+    joined = daicho("--json", *join)
+    assert joined.exit_code == 0, joined.exception
+    network.start(joiner)
+
+    network.wait_for_progress()
+    wait_until(lambda: has_sealed(network, joiner.address, after=height), "the joiner's seal")
+    assert network.call(joiner, "eth_getBlockByNumber", hex(height + 1), False) is not None
+
+
+def sign_checkpoint(network: TrialNetwork, which: int, file: Path, height: int) -> Result:
+    node = network.nodes[which]
+    words = ["chain", "checkpoint", file, "--rpc", node.rpc_url, "--height", height]
+    words += ["--keystore", node.governor_path, "--password-file", node.path / "password"]
+    return daicho(*words, "--genesis", network.local.root / "genesis.json")
+
+
 def height_in(result: Result) -> int:
     return int(json.loads(result.stdout)["height"])
 
