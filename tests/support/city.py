@@ -89,6 +89,13 @@ def wait(seconds: int) -> None:
     boa.env.time_travel(seconds=seconds)
 
 
+def stand_contract(name: str, where: BoaAddress) -> Any:
+    """Put a contract without constructor at an address, as its artifact has it."""
+    artifact = load_artifact(name)
+    boa.env.set_code(where, artifact.runtime)
+    return boa.loads_abi(json.dumps(list(artifact.abi)), name=name).at(where)
+
+
 def _stand(name: str, address: Address, account: GenesisAccount) -> Any:
     where = BoaAddress(address)
     boa.env.set_code(where, account.code)

@@ -9,6 +9,7 @@ from tests.support.ledger import (
     MUNICIPALITY_KEYS,
     SERVICE_KEYS,
     Ledger,
+    deploy,
     encode_call,
     key_of,
 )
@@ -41,6 +42,19 @@ def measure_gas() -> dict[str, int]:
         made = ledger.make(sent)
         assert made.result.receipts[0].is_success, call.name
         report[call.name] = made.result.gas_used
+    return report | _measure_anchors(ledger)
+
+
+def _measure_anchors(ledger: Ledger) -> dict[str, int]:
+    """Measure the first anchor of a stream and a later one."""
+    anchors = deploy(ledger, "Anchors")
+    signature = "anchor(bytes32,bytes32,bytes32,uint256)"
+    report = {}
+    for operation, name in ((1, "anchor, first of a stream"), (2, "anchor, later")):
+        data = encode_call(signature, b"\x01" * 32, operation.to_bytes(32, "big"), b"\xaa" * 32, 20)
+        made = ledger.make(ledger.call(SERVICE_KEYS[0], anchors, data))
+        assert made.result.receipts[0].is_success, name
+        report[name] = made.result.gas_used
     return report
 
 

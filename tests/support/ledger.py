@@ -10,11 +10,13 @@ from typing import Final
 
 from eth_abi import encode
 
+from contracts.artifact import load_artifact
+from node.execution.evm import compute_contract_address
 from node.execution.executor import ExecutionResult, execute_block
 from node.execution.permissions import PermissionRule
 from node.execution.profile import Interpreter, profile_of_chain
 from node.execution.proposal import BlockDraft, Skipped, build_block
-from node.genesis.build import GenesisDescription, build_genesis
+from node.genesis.build import TRANSACTION_GAS_MAX, GenesisDescription, build_genesis
 from node.genesis.parse import parse_genesis
 from node.genesis.system_contracts import Municipality, OpenCall
 from node.primitives.block import Block
@@ -187,6 +189,15 @@ class Ledger:
         """Return every block after genesis as a stream of RLP."""
         blocks = self.chain.iterate_blocks(Height(1), self.head.height)
         return b"".join(block.encode() for block in blocks)
+
+
+def deploy(ledger: Ledger, name: str) -> Address:
+    """Let the governor create a contract from its artifact, and return its address."""
+    creation = ledger.call(
+        GOVERNOR_KEY, None, load_artifact(name).bytecode, gas_limit=TRANSACTION_GAS_MAX // 2
+    )
+    assert ledger.make(creation).result.receipts[0].is_success
+    return compute_contract_address(GOVERNOR_KEY.address, creation.nonce)
 
 
 def seal(block: Block, keys: Sequence[PrivateKey] = VALIDATOR_KEYS) -> Block:
