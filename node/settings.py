@@ -95,8 +95,8 @@ class RpcSettings:
     """Port of HTTP and WebSocket; 0 lets the system choose."""
     cors_origins: tuple[str, ...] = ()
     """Web origins allowed to call from a browser; ``"*"`` allows all."""
-    requests_per_second: int = 500
-    """Sustained calls admitted from one address."""
+    rate_per_s: int = 20_000
+    """Cost units one address may spend each second; a small read costs 1, a transaction 10."""
     worker_count: int = 2
     """Threads for reads; heavy reads queue behind each other, never before consensus."""
 
@@ -135,9 +135,9 @@ class PoolSettings:
     """Most transactions held."""
     size_mb_max: int = 64
     """Most bytes held, in mebibytes."""
-    per_sender_max: int = 256
+    per_sender_max: int = 1_024
     """Most transactions held of one sender."""
-    age_s_max: int = 3_600
+    age_s_max: int = 10_800
     """Seconds after which a waiting transaction is dropped."""
 
 
@@ -160,7 +160,7 @@ class LogSettings:
     """What is logged."""
 
     level: LogLevel = LogLevel.INFO
-    """Least severity logged; `admin_setLogLevel` changes it while running."""
+    """Least severity logged; `admin_changeLogLevel` changes it while running."""
     format: LogFormat = LogFormat.HUMAN
     """``human`` or ``json``."""
 
@@ -277,7 +277,7 @@ def _check(settings: Settings, path: Path) -> None:
     bounds = (
         ("p2p.port", settings.p2p.port, 0, PORT_MAX),
         ("rpc.port", settings.rpc.port, 0, PORT_MAX),
-        ("rpc.requests_per_second", settings.rpc.requests_per_second, 1, 1_000_000),
+        ("rpc.rate_per_s", settings.rpc.rate_per_s, 1, 1_000_000),
         ("rpc.worker_count", settings.rpc.worker_count, 1, 64),
         ("admin.port", settings.admin.port, 0, PORT_MAX),
         ("metrics.port", settings.metrics.port, 0, PORT_MAX),

@@ -55,8 +55,8 @@ class RpcThread:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="rpc", daemon=True)
         limits = RpcLimits(
-            rate_per_s=settings.rpc.requests_per_second,
-            rate_burst=3 * settings.rpc.requests_per_second,
+            rate_per_s=settings.rpc.rate_per_s,
+            rate_burst=3 * settings.rpc.rate_per_s,
             read_thread_count=settings.rpc.worker_count,
         )
         self._public: RpcServer | None = None
