@@ -72,6 +72,19 @@ class LoopComputation(Computation):
         self.beneficiaries: list[Any] = []
         self.gas_returned = self.gas_refunded = 0
 
+    @property
+    def leaves_anything(self) -> bool:
+        """Tell whether the executor will ask for it: for logs, a refund or a deletion.
+
+        Others are let go at once; a transaction may make ten thousands of calls.
+        """
+        return bool(
+            self._log_entries
+            or self.children
+            or self.accounts_to_delete
+            or self._gas_meter.gas_refunded
+        )
+
     @classmethod
     def apply_computation(
         cls, state: Any, message: Any, transaction_context: Any, parent_computation: Any = None

@@ -120,15 +120,10 @@ def run_call(frame: Frame, stack: Stack, opcode: int, computation_class: Any) ->
         frame.meter.gas_remaining += gas
         stack.append(0)
         return
-    message = _build_message(
-        frame,
-        opcode,
-        callee,
-        gas,
-        value,
-        bytes(memoryview(held)[data_start : data_start + data_size]),
-    )
-    is_success, output, left = _run_message(frame, message, computation_class)
+    with memoryview(held) as whole, whole[data_start : data_start + data_size] as part:
+        data = part if data_size > COPIED_MAX else bytes(part)
+        message = _build_message(frame, opcode, callee, gas, value, data)
+        is_success, output, left = _run_message(frame, message, computation_class)
     computation.return_data = output
     if output and output_size:
         size = min(output_size, len(output))
@@ -197,9 +192,10 @@ def _run_message(
     child = computation_class.apply_computation(
         frame.state, message, frame.computation.transaction_context, frame.computation
     )
-    frame.computation.children.append(child)
     if child.is_error:
         journal.discard(mark)
+    elif child.leaves_anything:
+        frame.computation.children.append(child)
     return child.is_success, child.output, child.get_gas_remaining()
 
 
