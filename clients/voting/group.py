@@ -333,11 +333,13 @@ class FixedBase:
 
     def addresses(self, scalars: Sequence[int]) -> NDArray[np.uint64]:
         """Return, per scalar, the addresses of its window points; 0 where the digit is 0."""
-        digits = _digits(scalars, TABLE_BITS, self.WINDOWS)
-        starts = np.arange(self.WINDOWS, dtype=np.uint64) << np.uint64(TABLE_BITS)
-        at = np.uint64(self._rows.ctypes.data) + (digits + starts) * np.uint64(_SIZE)
-        at[digits == 0] = 0
-        return at
+        limbs = _limbs(scalars)
+        grid = np.empty((len(limbs), self.WINDOWS), dtype=np.uint64)
+        for window in range(self.WINDOWS):
+            digits = _digits(limbs, TABLE_BITS, window)
+            start = self._rows.ctypes.data + (window << TABLE_BITS) * _SIZE
+            grid[:, window] = np.where(digits == 0, 0, digits * np.uint64(_SIZE) + np.uint64(start))
+        return grid
 
 
 def _fill_window(rows: Bytes2D, start: int, base: Point) -> None:
@@ -411,12 +413,12 @@ def msm(points: PointVector, scalars: Sequence[int], bits: int = 256) -> Point:
         return IDENTITY
     window = _window_bits(len(points))
     windows = -(-(bits + 1) // window)
-    digits = _signed_digits(_digits(scalars, window, windows), window)
+    digits = _signed_digits(_limbs(scalars), window, windows)
     negated = _negate_rows(points.rows)
     plus, minus = points.addresses(), PointVector(negated).addresses()
     parts: list[Point] = [IDENTITY] * (windows * window)
     for at in range(windows):
-        column = digits[:, at]
+        column = digits[at]
         addresses = np.where(column < 0, minus, plus)
         for bit, part in enumerate(_bucket_bits(addresses, np.abs(column), window)):
             parts[at * window + bit] = part
@@ -434,10 +436,10 @@ def _window_bits(count: int) -> int:
 
 
 def _bucket_bits(
-    addresses: NDArray[np.uint64], digits: NDArray[np.int64], window: int
+    addresses: NDArray[np.uint64], digits: NDArray[np.int16], window: int
 ) -> list[Point]:
     """Return T_0..T_(window-1) with sum(digit_i * point_i) = sum(2^b * T_b)."""
-    order = np.argsort(digits.astype(np.uint16), kind="stable")
+    order = np.argsort(digits, kind="stable")
     sorted_addresses = addresses[order]
     stops = np.cumsum(np.bincount(digits, minlength=(1 << (window - 1)) + 1)).tolist()
     buckets = np.empty((len(stops), _SIZE), dtype=np.uint8)
@@ -479,32 +481,30 @@ def _negate_rows(rows: Bytes2D) -> Bytes2D:
     return negated
 
 
-def _digits(scalars: Sequence[int], window: int, windows: int) -> NDArray[np.uint64]:
-    """Return the base-2^window digits of each scalar, least significant first.
-
-    Shape (N, windows).
-    """
+def _limbs(scalars: Sequence[int]) -> NDArray[np.uint64]:
+    """Return each scalar's five 64-bit limbs, least significant first: shape (N, 5)."""
     data = b"".join([int(scalar).to_bytes(40, "little") for scalar in scalars])
-    limbs = np.frombuffer(data, dtype="<u8").reshape(-1, 5)
-    digits = np.empty((len(limbs), windows), dtype=np.uint64)
-    mask = np.uint64((1 << window) - 1)
-    for at in range(windows):
-        limb, shift = divmod(at * window, 64)
-        value = limbs[:, limb] >> np.uint64(shift)
-        if shift + window > 64 and limb < 4:
-            value = value | (limbs[:, limb + 1] << np.uint64(64 - shift))
-        digits[:, at] = value & mask
-    return digits
+    return np.frombuffer(data, dtype="<u8").reshape(-1, 5)
 
 
-def _signed_digits(digits: NDArray[np.uint64], window: int) -> NDArray[np.int64]:
-    """Bring digits into [-2^(window-1), 2^(window-1)] by carrying upwards."""
-    signed = digits.astype(np.int64)
+def _digits(limbs: NDArray[np.uint64], window: int, at: int) -> NDArray[np.uint64]:
+    """Return digit ``at`` of every scalar in base 2^window."""
+    limb, shift = divmod(at * window, 64)
+    value = limbs[:, limb] >> np.uint64(shift)
+    if shift + window > 64 and limb < 4:
+        value = value | (limbs[:, limb + 1] << np.uint64(64 - shift))
+    return value & np.uint64((1 << window) - 1)
+
+
+def _signed_digits(limbs: NDArray[np.uint64], window: int, windows: int) -> NDArray[np.int16]:
+    """Return digits in [-2^(window-1), 2^(window-1)], carried upwards: shape (windows, N)."""
+    signed = np.empty((windows, len(limbs)), dtype=np.int16)
+    carry = np.zeros(len(limbs), dtype=np.int32)
     half, full = 1 << (window - 1), 1 << window
-    for at in range(signed.shape[1] - 1):
-        is_high = signed[:, at] > half
-        signed[is_high, at] -= full
-        signed[is_high, at + 1] += 1
+    for at in range(windows):
+        column = _digits(limbs, window, at).astype(np.int32) + carry
+        carry = (column > half).astype(np.int32)
+        signed[at] = column - full * carry
     return signed
 
 
