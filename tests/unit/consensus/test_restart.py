@@ -73,8 +73,10 @@ def test_the_lock_is_carried_into_the_next_round_after_a_restart() -> None:
 def test_the_round_reached_is_resumed_and_its_round_change_sent_again() -> None:
     driver = begun(key=FOURTH)
     driver.feed(propose(), prepare(PROPOSER), prepare(THIRD))
-    for _ in range(3):
+    for at in (1, 2):
         driver.time_out()
+        driver.feed(round_change(PROPOSER, at), round_change(SECOND, at))
+    driver.time_out()
     last = driver.signed[-1]
 
     effects = driver.restart()

@@ -46,13 +46,42 @@ def test_a_timeout_enters_the_next_round_and_asks_for_it() -> None:
     assert (driver.state.round, driver.state.step) == (1, Step.PROPOSING)
 
 
-def test_every_timeout_sends_a_newer_round_change() -> None:
+def time_out_followed(driver: Driver) -> None:
+    """Time out, and let two others ask for the same round."""
+    driver.time_out()
+    at = driver.state.round
+    driver.feed(round_change(PROPOSER, at), round_change(SECOND, at))
+
+
+def test_every_timeout_that_others_follow_sends_a_newer_round_change() -> None:
     driver = begun()
 
-    for _ in range(4):
-        driver.time_out()
+    time_out_followed(driver)
+    time_out_followed(driver)
+    driver.time_out()
 
-    assert driver.signed == [round_change(FOURTH, at) for at in (1, 2, 3, 4)]
+    assert driver.signed == [round_change(FOURTH, at) for at in (1, 2, 3)]
+
+
+def test_a_round_change_that_no_quorum_followed_is_sent_again() -> None:
+    driver = begun()
+    driver.time_out()
+    driver.feed(round_change(PROPOSER, 1))
+
+    effects = driver.time_out()
+
+    assert effects == (timer(1, 8_000), Broadcast(message=round_change(FOURTH, 1)))
+    assert driver.state.round == 1
+
+
+def test_those_who_are_further_than_we_count_as_followers() -> None:
+    driver = begun()
+    driver.time_out()
+    driver.feed(round_change(PROPOSER, 1), round_change(SECOND, 5))
+
+    driver.time_out()
+
+    assert driver.state.round == 2
 
 
 def test_a_timeout_takes_the_lock_along() -> None:
@@ -69,8 +98,9 @@ def test_the_lock_is_carried_through_rounds_without_a_proposal() -> None:
     driver = begun()
     driver.feed(propose(), prepare(PROPOSER), prepare(SECOND))
 
-    for _ in range(3):
-        driver.time_out()
+    time_out_followed(driver)
+    time_out_followed(driver)
+    driver.time_out()
 
     last = driver.signed[-1]
     assert isinstance(last, RoundChange)
@@ -134,7 +164,7 @@ def test_the_timer_starts_again_with_the_first_quorum_for_the_round_only() -> No
 
 def test_a_round_change_to_the_past_or_again_is_refused() -> None:
     driver = begun()
-    driver.time_out()
+    time_out_followed(driver)
     driver.time_out()
     driver.feed(round_change(PROPOSER, 3))
 
