@@ -11,10 +11,10 @@ from node.genesis.profile import ChainProfile
 from node.primitives.types import Address
 
 BLOCK_GAS_LIMIT_DEFAULT: Final = 30_000_000
-"""Gas of a block at a period of two seconds; derived in docs/adr."""
+"""Gas of a block at a period of two seconds; derived in docs/adr/0021-gas-limits.md."""
 
 TRANSACTION_GAS_CAP_DEFAULT: Final = 8_000_000
-"""Most gas one transaction may ask for; derived in docs/adr."""
+"""Most gas one transaction may ask for; derived there too."""
 
 REFUSED_PRECOMPILES: Final = tuple(Address(bytes(19) + bytes((last,))) for last in (6, 7, 8, 9))
 """bn128 addition, multiplication and pairing, and BLAKE2 compression: too slow for their gas."""
