@@ -35,6 +35,9 @@ LOG = Log("execution")
 RESULTS_MAX: Final = 32
 """Executed blocks kept that are not decided; rounds beyond push the oldest out."""
 
+FULL_COLLECTION_EVERY: Final = 64
+"""Every so many garbage collections look at all generations."""
+
 Answer = TypeVar("Answer")
 
 
@@ -78,6 +81,7 @@ class Blocks:
         self._clock = clock
         self._metrics = metrics
         self._rule = PermissionRule()
+        self._collections = 0
         self._results: OrderedDict[BlockHash, ExecutionResult] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="execution")
 
@@ -198,6 +202,16 @@ class Blocks:
             self._metrics.gas_rate.set(gas_used / seconds)
 
     def _collect(self) -> None:
+        """Collect the young generations; now and then all, and set aside what lives on.
+
+        What is set aside (trie nodes, caches) is never looked at again, so that a full collection
+        stays as short as a young one however large the state in memory grows.
+        """
         started_ms = self._clock.monotonic_ms()
-        gc.collect(1)
+        self._collections += 1
+        if self._collections % FULL_COLLECTION_EVERY == 0:
+            gc.collect()
+            gc.freeze()
+        else:
+            gc.collect(1)
         self._metrics.gc_pause.observe((self._clock.monotonic_ms() - started_ms) / 1_000)

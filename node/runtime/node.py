@@ -4,9 +4,9 @@ import asyncio
 import gc
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from node.consensus import events, machine
@@ -45,9 +45,10 @@ from node.runtime.ledger import (
 )
 from node.runtime.metrics import Metrics
 from node.runtime.observer import Observer
-from node.runtime.peers import MessagePump, MessageSender, TransactionPump
+from node.runtime.peers import PEER_SOURCE, MessagePump, MessageSender, TransactionPump
 from node.runtime.rpc_thread import RpcThread
 from node.runtime.serving import Serving
+from node.runtime.sharing import Sharing
 from node.runtime.snapshots import Snapshots
 from node.runtime.supervisor import Supervisor
 from node.runtime.sync import Sync, SyncParts
@@ -61,6 +62,9 @@ from node.version import PROTOCOL_VERSION, VERSION
 LOG = Log("runtime")
 
 RELOAD_TIMEOUT_S: Final = 5.0
+
+SWITCH_INTERVAL_S: Final = 0.001
+"""How long a busy thread keeps the interpreter from the event loop; a fifth of Python's own."""
 
 VOTES_DIRECTORY: Final = "votes"
 """Directory of our own votes, apart from the chain and from every backup."""
@@ -159,6 +163,7 @@ class Node:
 
     async def _start(self) -> None:
         self.network = self._build_network()
+        self.sharing = Sharing(self.network, self.clock)
         self.evidence = EvidenceBook(
             VoteStore(self.votes_database), self.network, self._validators_at
         )
@@ -177,7 +182,10 @@ class Node:
         self.health = HealthServer(self.watch.checks, self.metrics, listening.host, listening.port)
         self.rpc = self._build_rpc()
         self._restore_pool()
+        # Collections are made between blocks (``watch``), never in the middle of one.
+        gc.disable()
         gc.freeze()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         await self.network.start()
         ports = await self.rpc.start()
         health_port = None
@@ -185,6 +193,7 @@ class Node:
             health_port = await self.health.start()
         self.tasks.start("messages", self.messages.run())
         self.tasks.start("transactions", self.transactions.run())
+        self.tasks.start("sharing", self.sharing.run())
         self.tasks.start("evidence", self.evidence.run())
         self.tasks.start("consensus", self.shell.run())
         self.tasks.start("sync", self.sync.run())
@@ -362,13 +371,9 @@ class Node:
         )
 
     def _share_transaction(self, transaction: Transaction, source: str) -> None:
-        peer = bytes.fromhex(source.removeprefix("peer 0x")) if source[:5] == "peer " else None
-        share = partial(
-            self.network.share_transactions,
-            [transaction.raw],
-            source=None if peer is None else Address(peer),
-        )
-        self._on_loop(share)
+        is_peer = source.startswith(PEER_SOURCE)
+        peer = Address(bytes.fromhex(source[len(PEER_SOURCE) :])) if is_peer else None
+        self.sharing.add(transaction.raw, peer)
         self.rpc.upon_pending(transaction)
 
     def _tell_content(self, has_content: bool) -> None:

@@ -23,6 +23,9 @@ from node.runtime.metrics import Metrics
 
 LOG = Log("p2p")
 
+PEER_SOURCE: Final = "peer 0x"
+"""Begins the name of a source that is a peer; its node key follows in hexadecimal."""
+
 HEIGHTS_BEHIND_MAX: Final = 1
 """Messages this far below the height being decided are still looked at, as evidence."""
 
@@ -104,7 +107,7 @@ class TransactionPump:
         loop = asyncio.get_running_loop()
         while True:
             inbound = await self._network.transactions.get()
-            source = f"peer 0x{inbound.peer.hex()}"
+            source = f"{PEER_SOURCE}{inbound.peer.hex()}"
             malformed = await loop.run_in_executor(
                 self._thread, self._intake.submit_batch, inbound.item, source
             )
