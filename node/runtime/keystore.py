@@ -61,6 +61,8 @@ def save_keystore(
     Raises:
         Misconfigured: The file exists, or cannot be written.
     """
+    if path.exists():
+        raise Misconfigured(f"{path}: exists already; choose another name")
     work = SCRYPT_WORK_DEVELOPMENT if is_development else SCRYPT_WORK
     record = create_keyfile_json(
         key.export_secret(), password.encode(), kdf="scrypt", iterations=work

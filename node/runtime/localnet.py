@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from node.genesis.build import GenesisDescription, build_genesis
+from node.genesis.build import BLOCK_GAS_LIMIT, GenesisDescription, build_genesis
 from node.genesis.parse import parse_genesis
 from node.genesis.system_contracts import Municipality
 from node.membership.document import (
@@ -115,6 +115,8 @@ class LocalPlan:
     """Longest a round lasts."""
     epoch_length: int = 30_000
     """Heights between resets of validator votes."""
+    block_gas_limit: int = BLOCK_GAS_LIMIT
+    """Gas a block may hold."""
     rpc_port: int = 0
     """First of the ports tried for JSON-RPC; 0 takes free ones."""
     extra_settings: str = ""
@@ -315,6 +317,7 @@ def _build_genesis(
             block_period_s=plan.block_period_s,
             heartbeat_s=plan.heartbeat_s,
             epoch_length=plan.epoch_length,
+            block_gas_limit=plan.block_gas_limit,
             request_timeout_s=plan.request_timeout_s,
             request_timeout_cap_s=plan.request_timeout_cap_s,
         )

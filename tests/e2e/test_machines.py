@@ -1,4 +1,4 @@
-"""QBFT-SIGN-STATE, RPC-OVERLOAD: full disks, floods of requests, and a signer of its own.
+"""QBFT-SIGN-STATE, RPC-OVERLOAD, WIRE-GOSSIP: full disks, floods, bursts, and a remote signer.
 
 Rows 6 and 21 of the fault catalogue with real processes. The disk fills by a limit on the size of
 one file, which the system enforces as it does a full disk.
@@ -11,12 +11,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from node.cli.client import RpcClient
 from node.runtime.localnet import LocalNode
-from tests.support.network import Load, TrialNetwork, running, wait_until
+from tests.support.network import Load, TrialNetwork, running, transaction_of, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +61,32 @@ def test_a_flood_of_requests_leaves_consensus_undisturbed(tmp_path: Path) -> Non
             for at in range(start + 1, start + 6)
         ]
         assert sum(rounds) <= 2
+
+
+def test_a_burst_of_transactions_stays_within_what_peers_accept(tmp_path: Path) -> None:
+    with running(tmp_path) as network:
+        network.wait_for_mesh()
+        target = network.nodes[0]
+        sent = [
+            [transaction_of(network.governor(node), nonce) for nonce in range(300)]
+            for node in network.nodes
+        ]
+        for transactions in sent:
+            client = RpcClient(target.rpc_url, timeout_s=30)
+            for transaction in transactions:
+                client.call("eth_sendRawTransaction", f"0x{transaction.raw.hex()}")
+
+        for transactions in sent:
+            last = f"0x{transactions[-1].hash.hex()}"
+            for node in network.nodes:
+                wait_until(
+                    partial(is_final, network, node, last), f"{last} to be final at {node.name}"
+                )
+        assert not any("rate_exceeded" in network.log_of(node) for node in network.nodes)
+
+
+def is_final(network: TrialNetwork, node: LocalNode, name: str) -> bool:
+    return network.call(node, "eth_getTransactionReceipt", name) is not None
 
 
 def test_a_validator_with_a_remote_signer_votes_and_survives_its_restart(tmp_path: Path) -> None:
