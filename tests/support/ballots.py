@@ -52,7 +52,12 @@ def ballot_box() -> PreAccount:
 
 
 def make_ballot(
-    number: int, *, key: PrivateKey = SENDER_KEY, nonce: int = 0, to: Address = CONTRACT
+    number: int,
+    *,
+    key: PrivateKey = SENDER_KEY,
+    nonce: int = 0,
+    to: Address = CONTRACT,
+    chain_id: int = CHAIN_ID,
 ) -> Transaction:
     """Return a ballot with the nullifier ``number``, rightly signed."""
     nullifier = keccak256(_word(number))
@@ -69,7 +74,7 @@ def make_ballot(
     selector = keccak256(f"cast({','.join(types)})".encode())[:4]
     return sign_transaction(
         key,
-        chain_id=CHAIN_ID,
+        chain_id=chain_id,
         nonce=nonce,
         gas_limit=GAS_LIMIT,
         to=to,
