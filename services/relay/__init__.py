@@ -1,0 +1,1 @@
+"""The only signer of a municipality's service transactions."""
