@@ -12,6 +12,7 @@ import asyncio
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,9 @@ from tests.support.network import TrialNetwork, wait_until
 
 BATCH: Final = 50
 """Ballots in one JSON-RPC batch, as a relay sends them."""
+
+SENDERS: Final = 8
+"""Batches under way at once."""
 
 WAITING_MAX: Final = 4_000
 """Ballots sent and not yet final; more would only fill the pool."""
@@ -137,9 +141,9 @@ class Flood:
         async with aiohttp.ClientSession() as session:
             began_s = time.monotonic()
             watching = asyncio.create_task(self._watch(session, len(transactions)))
-            for at in range(0, len(transactions), BATCH):
-                await self._wait_for_room()
-                await self._send(session, transactions[at : at + BATCH], at // BATCH)
+            batches = iter(range(0, len(transactions), BATCH))
+            senders = (self._keep_sending(session, transactions, batches) for _ in range(SENDERS))
+            await asyncio.gather(*senders)
             sent_s = time.monotonic()
             await watching
         ended_s = max(self._final_s.values())
@@ -154,6 +158,17 @@ class Flood:
             "blocks": len(self._blocks),
             "largest_block": max(self._blocks),
         }
+
+    async def _keep_sending(
+        self,
+        session: aiohttp.ClientSession,
+        transactions: list[Transaction],
+        batches: Iterator[int],
+    ) -> None:
+        """Take the next batch and send it, until none is left."""
+        for at in batches:
+            await self._wait_for_room()
+            await self._send(session, transactions[at : at + BATCH], at // BATCH)
 
     async def _wait_for_room(self) -> None:
         """Wait until fewer than ``WAITING_MAX`` ballots are under way."""
