@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from node.cli.main import cli
 from tests.support.network import Load, TrialNetwork, others, running
 
 pytestmark = pytest.mark.slow
@@ -27,7 +29,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrialNetwork]:
     [
         pytest.param(0, id="first"),
         pytest.param(1, id="second", marks=pytest.mark.nightly),
-        pytest.param(2, id="third"),
+        pytest.param(2, id="third", marks=pytest.mark.nightly),
         pytest.param(3, id="fourth", marks=pytest.mark.nightly),
     ],
 )
@@ -55,12 +57,16 @@ def test_two_down_stop_the_chain_and_one_back_resumes_it(network: TrialNetwork) 
     assert "quorum of 3" in status["waitsFor"]
     assert third.name in status["waitsFor"]
     assert max(network.heights(first, second)) <= stalled + 1
+    told = CliRunner().invoke(cli, ["node", "status", "--rpc", first.rpc_url])
+    assert told.exit_code == 1
+    assert "NO" in told.output
 
     network.start(third)
     network.wait_for_progress(first, second, third)
     network.start(fourth)
     network.wait_for_progress()
     network.assert_same_chain()
+    assert CliRunner().invoke(cli, ["node", "status", "--rpc", first.rpc_url]).exit_code == 0
 
 
 def test_all_four_killed_at_once_lose_nothing_final(network: TrialNetwork) -> None:

@@ -100,6 +100,7 @@ def test_a_restored_backup_stays_silent_until_it_may_vote(
     network.kill(node)
 
 
+@pytest.mark.nightly
 def test_a_snapshot_with_a_checked_hash_joins(network: TrialNetwork, tmp_path: Path) -> None:
     giver, joiner = network.nodes[2], network.nodes[3]
     snapshot = tmp_path / "state.snapshot"

@@ -68,7 +68,7 @@ def test_a_burst_of_transactions_stays_within_what_peers_accept(tmp_path: Path) 
         network.wait_for_mesh()
         target = network.nodes[0]
         sent = [
-            [transaction_of(network.governor(node), nonce) for nonce in range(300)]
+            [transaction_of(network.governor(node), nonce) for nonce in range(150)]
             for node in network.nodes
         ]
         for transactions in sent:

@@ -1,14 +1,19 @@
-"""QBFT-VOTE-TALLY, QBFT-DRY-RUN: a validator is voted out and in again while the chain runs.
+"""QBFT-VOTE-TALLY, QBFT-DRY-RUN, WIRE-RELOAD: validators and members change under way.
 
 Row 17 of the fault catalogue with real processes, through the commands an operator uses.
 """
 
+import signal
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from node.cli.main import cli
+from node.membership.document import decode_membership
+from node.runtime.localnet import LocalNode, save_membership
 from tests.support.network import TrialNetwork, others, running, wait_until
 
 pytestmark = pytest.mark.slow
@@ -48,6 +53,31 @@ def test_a_validator_is_dropped_and_added_again(tmp_path: Path) -> None:
         network.wait_for_progress(blocks=4)
         network.assert_same_chain()
         assert network.admin(network.nodes[0], "qbft_getPendingVotes") == {}
+
+
+def test_a_new_membership_document_is_read_on_a_hangup(tmp_path: Path) -> None:
+    with running(tmp_path) as network:
+        path = network.local.root / "membership.json"
+        current = decode_membership(path.read_bytes())
+        unsigned = replace(current, version=2, signatures=())
+        save_membership(path, unsigned, [network.governor(node) for node in network.nodes])
+        for node in network.nodes:
+            network.local.send_signal(node, signal.SIGHUP)
+        for node in network.nodes:
+            wait_until(partial(has_version_two, network, node), f"version 2 at {node.name}")
+
+        save_membership(path, replace(unsigned, version=3), [network.governor(network.nodes[0])])
+        network.local.send_signal(network.nodes[0], signal.SIGHUP)
+        wait_until(
+            lambda: "the old one stays" in network.log_of(network.nodes[0]),
+            "a document of one governor to be refused",
+        )
+        assert has_version_two(network, network.nodes[0])
+        network.wait_for_progress()
+
+
+def has_version_two(network: TrialNetwork, node: LocalNode) -> bool:
+    return bool(network.call(node, "daicho_configHashes")["membershipVersion"] == 2)
 
 
 def test_a_change_that_would_halt_the_chain_is_refused_on_paper(tmp_path: Path) -> None:
