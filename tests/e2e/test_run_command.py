@@ -1,0 +1,65 @@
+"""The one command: `scripts/run` brings a network up, shows a transaction, and stops cleanly."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from node.runtime.localnet import LocalNetwork
+from tests.support.network import wait_until
+from tests.support.source import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def command(root: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Run `scripts/run` with its output in a file, and leave no node behind."""
+    told = root / "told"
+    where = ["--dir", str(root / "network"), "--rpc-port", "0", "--period", "1"]
+    with told.open("wb") as output:
+        process = subprocess.Popen(
+            [str(ROOT / "scripts" / "run"), *where, *words],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        yield process, told
+    finally:
+        process.kill()
+        process.wait()
+        if (root / "network" / "network.json").exists():
+            LocalNetwork.load(root / "network").stop_all()
+
+
+def running_nodes(root: Path) -> int:
+    network = LocalNetwork.load(root / "network")
+    return sum(network.process_id(node) is not None for node in network.nodes)
+
+
+def test_the_check_sends_proves_and_ends(tmp_path: Path) -> None:
+    with command(tmp_path, "--exit") as (process, told):
+        assert process.wait(timeout=120) == 0
+        text = told.read_text(encoding="utf-8")
+
+    assert "a transaction, final and proven" in text
+    assert "status       success" in text
+    assert all(name in text for name in ("Tsukuba", "Goka", "Sakai", "Ibaraki"))
+    assert running_nodes(tmp_path) == 0
+
+
+def test_an_interrupt_stops_every_node_and_the_chain_continues(tmp_path: Path) -> None:
+    with command(tmp_path) as (process, told):
+        wait_until(lambda: b"Ctrl-C stops" in told.read_bytes(), "the network", timeout_s=120)
+        assert running_nodes(tmp_path) == 4
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    assert running_nodes(tmp_path) == 0
+
+    with command(tmp_path, "--exit") as (process, _told):
+        assert process.wait(timeout=120) == 0
