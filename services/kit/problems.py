@@ -142,6 +142,13 @@ class HandlerTimeout(Unavailable):
     code = "service.timeout"
 
 
+_FAMILY_STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
+    (InvalidInput, HTTPStatus.BAD_REQUEST),
+    (PeerMisbehaviour, HTTPStatus.BAD_GATEWAY),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A problem document before it is written."""
@@ -175,19 +182,14 @@ class Problem:
         return document
 
 
-def status_of(error: BaseException) -> int:
-    """Return the HTTP status that tells whose turn it is to act."""
-    match error:
-        case Refusal():
-            return error.status
-        case InvalidInput():
-            return HTTPStatus.BAD_REQUEST
-        case PeerMisbehaviour():
-            return HTTPStatus.BAD_GATEWAY
-        case Unavailable():
-            return HTTPStatus.SERVICE_UNAVAILABLE
-        case _:
-            return HTTPStatus.INTERNAL_SERVER_ERROR
+def status_of(kind: type[BaseException]) -> int:
+    """Return the HTTP status that tells whose turn it is to act after an error of ``kind``."""
+    if issubclass(kind, Refusal):
+        return kind.status
+    for family, status in _FAMILY_STATUSES:
+        if issubclass(kind, family):
+            return status
+    return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def describe_problem(
@@ -198,7 +200,7 @@ def describe_problem(
     A code without a text of its own, or without the values that its text names, is told by its
     status.
     """
-    status = status_of(error)
+    status = status_of(type(error))
     code = error.code if isinstance(error, LedgerError) else "service.internal"
     values = _presentable(error.values) if isinstance(error, LedgerError) else {}
     key = code if catalogue.can_say(code, values) else f"status.{status}"
