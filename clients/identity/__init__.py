@@ -1,0 +1,1 @@
+"""Card certificates, revocation, statements and pseudonyms: who stands behind a key. Pure."""

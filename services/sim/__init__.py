@@ -1,0 +1,1 @@
+"""Simulated things on their real protocols, for development and tests only."""
