@@ -16,11 +16,14 @@ import click
 
 from node.cli.lazy import Attachment, LazyGroup
 from node.cli.output import Output
-from node.primitives.errors import LedgerError, Misconfigured
+from node.primitives.errors import InvariantViolation, LedgerError, Misconfigured
 from node.version import PROTOCOL_VERSION, VERSION
 
 EXIT_FAILED: Final = 1
 EXIT_MISCONFIGURED: Final = 2
+EXIT_INVARIANT: Final = 3
+"""We are wrong: a supervisor must not start the node again before someone has looked."""
+
 EXIT_INTERNAL: Final = 70
 EXIT_INTERRUPTED: Final = 130
 
@@ -60,6 +63,9 @@ GROUPS: Final[dict[str, Attachment]] = {
     "recovery": Attachment(
         target="node.cli.recovery:group", help="Recover a network whose quorum is lost for good."
     ),
+    "service": Attachment(
+        target="services.cli:group", help="Run and look after a municipality's services."
+    ),
     "doctor": Attachment(
         target="node.cli.doctor:command", help="Check this machine and name what to repair."
     ),
@@ -93,7 +99,7 @@ def cli(ctx: click.Context, is_json: bool, verbose: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 when it failed, 2 when misconfigured."""
+    """Run one command and return its exit code, as ``exit_code_of`` has it; 0 when it worked."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     sys.excepthook = _internal_error if not {"-v", "--verbose"} & set(words) else sys.__excepthook__
     try:
@@ -106,10 +112,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except LedgerError as error:
         _show(error, is_json="--json" in words)
-        return EXIT_MISCONFIGURED if isinstance(error, Misconfigured) else EXIT_FAILED
+        return exit_code_of(error)
     except BrokenPipeError:
         return EXIT_FAILED
     return result if isinstance(result, int) else 0
+
+
+def exit_code_of(error: LedgerError) -> int:
+    """Return the exit code that tells a supervisor whose turn it is."""
+    match error:
+        case Misconfigured():
+            return EXIT_MISCONFIGURED
+        case InvariantViolation():
+            return EXIT_INVARIANT
+        case _:
+            return EXIT_FAILED
 
 
 def _show(error: LedgerError, *, is_json: bool) -> None:

@@ -111,7 +111,10 @@ class RpcThread:
             return
         for server in (self._public, self._admin):
             if server is not None:
-                await self._there(server.stop())
+                try:
+                    await self._there(server.stop())
+                except TimeoutError:
+                    LOG.warning("requests in work were cut off")
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join)
 

@@ -11,6 +11,7 @@ from typing import Final
 from eth_abi import encode
 
 from contracts.artifact import load_artifact
+from node.consensus.proposer import select_proposer
 from node.execution.evm import compute_contract_address
 from node.execution.executor import ExecutionResult, execute_block
 from node.execution.permissions import PermissionRule
@@ -23,7 +24,7 @@ from node.primitives.block import Block
 from node.primitives.crypto import PrivateKey, keccak256
 from node.primitives.header import ExtraData, Header
 from node.primitives.transaction import Transaction, sign_transaction
-from node.primitives.types import Address, Height
+from node.primitives.types import Address, Height, Round
 from node.runtime.ledger import changes_of
 from node.storage.chain import open_chain
 from node.storage.kv import MemoryStore
@@ -151,12 +152,14 @@ class Ledger:
         The block is executed a second time from its bytes' records, as by another validator.
         """
         parent = self.head
-        proposer = VALIDATOR_KEYS[parent.height % 4]
+        proposer = select_proposer(
+            self.genesis.profile.validators, parent_coinbase=parent.coinbase, at=Round(0)
+        )
         built = build_block(
             parent=parent,
             draft=BlockDraft(
                 timestamp_s=parent.timestamp_s + seconds,
-                coinbase=proposer.address,
+                coinbase=proposer,
                 extra_data=ExtraData(validators=self.genesis.profile.validators),
             ),
             candidates=transactions,

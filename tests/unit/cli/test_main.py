@@ -8,7 +8,12 @@ import click
 import pytest
 
 from node.cli.main import EXAMPLES, GROUPS, cli, main
-from node.primitives.errors import InvalidInput, Misconfigured, Unavailable
+from node.primitives.errors import (
+    InvalidInput,
+    InvariantViolation,
+    Misconfigured,
+    Unavailable,
+)
 
 
 @pytest.mark.parametrize("name", list(GROUPS))
@@ -43,6 +48,7 @@ def test_asking_for_help_loads_no_group() -> None:
         pytest.param(Misconfigured("no file; name one"), 2, id="operator"),
         pytest.param(InvalidInput("bad block"), 1, id="sender"),
         pytest.param(Unavailable("disk down"), 1, id="world"),
+        pytest.param(InvariantViolation("two blocks"), 3, id="us"),
     ],
 )
 def test_an_error_is_its_code_and_message_on_standard_error(
