@@ -18,6 +18,7 @@ from node.primitives.errors import (
     PeerMisbehaviour,
     Unavailable,
 )
+from services.kit.idempotency import KeyReused, RequestInProgress
 from services.kit.messages import Catalogue, Language
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -143,6 +144,8 @@ class HandlerTimeout(Unavailable):
 
 
 _FAMILY_STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
+    (RequestInProgress, HTTPStatus.CONFLICT),
+    (KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InvalidInput, HTTPStatus.BAD_REQUEST),
     (PeerMisbehaviour, HTTPStatus.BAD_GATEWAY),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),

@@ -80,6 +80,10 @@ class StaffTable:
         """Put other members in the place of all."""
         self._members = dict(members)
 
+    def list_all(self) -> tuple[StaffMember, ...]:
+        """Return every member."""
+        return tuple(self._members.values())
+
     def __len__(self) -> int:
         """Return the number of members."""
         return len(self._members)
