@@ -1,0 +1,1 @@
+"""A My Number Card in software: its files, its answers, and its way into a reader."""
