@@ -166,9 +166,11 @@ def _result_of(answer: object, request_id: object) -> object:
         raise MalformedAnswer("answer: expected an object")
     error = answer.get("error")
     if error is not None:
-        text = error.get("message") if isinstance(error, dict) else None
+        fields = error if isinstance(error, dict) else {}
+        text, details = fields.get("message"), fields.get("data")
         shown = text[:200] if isinstance(text, str) else "no message"
-        raise CallRefused(f"the node refused the call: {shown}")
+        reason = details.get("code") if isinstance(details, dict) else None
+        raise CallRefused(f"the node refused the call: {shown}", reason=str(reason or "")[:100])
     if answer.get("id") != request_id or "result" not in answer:
         raise MalformedAnswer("answer: not to this request")
     return answer["result"]
