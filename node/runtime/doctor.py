@@ -300,9 +300,13 @@ def _peers(settings: Settings, documents: Documents) -> Iterator[Finding]:
 
 
 def _own_address(settings: Settings) -> Address | None:
+    """Return the node key's address, or None when the key check could not read it either."""
     if settings.key.keystore is None:
         return None
-    return load_keystore_info(settings.key.keystore).address
+    try:
+        return load_keystore_info(settings.key.keystore).address
+    except Misconfigured:
+        return None
 
 
 def _answers(host: str, port: int) -> bool:
