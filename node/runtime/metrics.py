@@ -148,6 +148,9 @@ class Metrics:
         self.clock_synchronised = self._gauge(
             "clock_synchronised", "1 when a time daemon keeps the clock, by the kernel."
         )
+        self.clock_kernel_offset = self._gauge(
+            "clock_kernel_offset_seconds", "Correction the time daemon still has to make."
+        )
         self.loop_lag = self._gauge("runtime_loop_lag_seconds", "Delay of the event loop.")
         self.gc_pause = self._histogram(
             "runtime_gc_pause_seconds", "Garbage collections between blocks.", _FSYNC_BUCKETS

@@ -67,7 +67,6 @@ class Watch:
         """Hold the parts; ``run`` begins."""
         self._parts = parts
         self._free_bytes = shutil.disk_usage(parts.settings.data_dir).free
-        self._collected_at = parts.chain.head.height
         self._refusals: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -81,9 +80,7 @@ class Watch:
             if looks % SLOW_LOOKS == 0:
                 await self._look_at_machine()
                 self._warn()
-            if self._parts.chain.head.height > self._collected_at:
-                self._collected_at = self._parts.chain.head.height
-                await self._parts.blocks.collect_garbage()
+            await self._parts.blocks.collect_garbage()
             looks += 1
 
     def snapshot(self) -> Snapshot:
@@ -154,6 +151,7 @@ class Watch:
         kernel = load_kernel_clock()
         if kernel is not None:
             metrics.clock_synchronised.set(kernel.is_synchronised)
+            metrics.clock_kernel_offset.set(kernel.offset_ms / 1_000)
 
     def _warn(self) -> None:
         for sentence in self._parts.network.warnings():
