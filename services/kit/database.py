@@ -11,14 +11,15 @@ import asyncio
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from node.primitives.errors import Misconfigured, Unavailable
@@ -76,8 +77,8 @@ class Database:
         Raises:
             DatabaseUnavailable: The database does not answer.
         """
-        async with _translated(), self._reader.connect() as connection:
-            yield connection
+        async with _translated(), AsyncExitStack() as stack:
+            yield await _enter(stack, self._reader.connect())
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -89,11 +90,11 @@ class Database:
             DatabaseUnavailable: The database does not answer, is full, or refused the commit.
         """
         if not self.is_sqlite:
-            async with _translated(), self._writer.begin() as connection:
-                yield connection
+            async with _translated(), AsyncExitStack() as stack:
+                yield await _enter(stack, self._writer.begin())
             return
-        async with self._write_lock, _translated(), self._writer.begin() as connection:
-            yield connection
+        async with self._write_lock, _translated(), AsyncExitStack() as stack:
+            yield await _enter(stack, self._writer.begin())
 
     async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run ``work`` in a write transaction, again if it lost a race with another.
@@ -132,6 +133,25 @@ class Database:
         if self._path is None:
             raise Misconfigured("back up PostgreSQL with pg_dump; this command copies SQLite files")
         await asyncio.to_thread(_copy_sqlite, self._path, target)
+
+    async def scrub(self) -> None:
+        """Remove from the files what deleted and overwritten rows left behind.
+
+        SQLite overwrites what it frees, but a page it rearranges may keep old bytes, and the log
+        holds earlier pages: the file is rebuilt and the log cut to nothing. PostgreSQL's tables are
+        rewritten; its log keeps old pages until it is recycled. Run it at a quiet hour.
+
+        Raises:
+            DatabaseUnavailable: Readers were in the way, or there is no room; try again.
+        """
+        if self._path is not None:
+            async with self._write_lock:
+                await asyncio.to_thread(_scrub_sqlite, self._path)
+            return
+        async with _translated(), AsyncExitStack() as stack:
+            connection = await _enter(stack, self._writer.connect())
+            outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await outside.execute(text("vacuum (full, analyze)"))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -215,6 +235,20 @@ def _open_postgresql(url: str) -> Database:
     return Database(writer=writer, reader=reader, path=None)
 
 
+def _scrub_sqlite(path: Path) -> None:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+    try:
+        connection.execute("pragma secure_delete = ON")
+        connection.execute("vacuum")
+        (is_busy, *_) = connection.execute("pragma wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        raise DatabaseUnavailable(f"scrubbing {path} failed: {error}; run it again") from error
+    finally:
+        connection.close()
+    if is_busy:
+        raise DatabaseUnavailable(f"scrubbing {path}: a reader was in the way; run it again")
+
+
 def _copy_sqlite(source: Path, target: Path) -> None:
     """Copy page by page with SQLite's own backup, then make the copy a single file."""
     if target.exists():
@@ -235,15 +269,28 @@ def _copy_sqlite(source: Path, target: Path) -> None:
         raise DatabaseUnavailable(f"backup to {target} failed: {error}") from error
 
 
+async def _enter(
+    stack: AsyncExitStack, opening: AbstractAsyncContextManager[AsyncConnection]
+) -> AsyncConnection:
+    """Connect; only here is an error of the operating system the database's.
+
+    A damaged SQLite file may put bytes into its message that are no text.
+    """
+    try:
+        return await stack.enter_async_context(opening)
+    except (TimeoutError, OSError, UnicodeDecodeError) as error:
+        raise DatabaseUnavailable(f"database: {_first_line(error)}") from error
+
+
 @asynccontextmanager
 async def _translated() -> AsyncIterator[None]:
     """Turn the driver's trouble with the world into ours; wrong statements stay what they are."""
     try:
         yield
-    except (TimeoutError, OperationalError, OSError) as error:
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise DatabaseUnavailable(f"database: {_first_line(error)}") from error
     except DBAPIError as error:
-        if error.connection_invalidated or _is_lost_race(error):
+        if error.connection_invalidated or _is_lost_race(error) or _is_damaged(error):
             raise DatabaseUnavailable(f"database: {_first_line(error)}") from error
         raise
 
@@ -252,6 +299,12 @@ def _first_line(error: BaseException) -> str:
     """Return the driver's sentence alone: statement and parameters may hold personal data."""
     origin = getattr(error, "orig", None) or error
     return str(origin).partition("\n")[0][:200]
+
+
+def _is_damaged(error: DBAPIError) -> bool:
+    """Tell whether SQLite found its file damaged, or no database at all."""
+    codes = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return getattr(error.orig, "sqlite_errorcode", None) in codes
 
 
 def _is_lost_race(error: BaseException | None) -> bool:

@@ -144,3 +144,94 @@ INBOX_HORIZONS: Final = Table(
     PrimaryKeyConstraint("tenant"),
 )
 """Events older than this are refused, since their traces may have been pruned."""
+
+IDEMPOTENCY_KEYS: Final = Table(
+    "idempotency_keys",
+    METADATA,
+    Column("tenant", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("claim", Text, nullable=True),
+    Column("noted_ms", BigInteger, nullable=False),
+    Column("status", Integer, nullable=True),
+    Column("content_type", Text, nullable=True),
+    Column("body", LargeBinary, nullable=True),
+    PrimaryKeyConstraint("tenant", "caller", "key"),
+    Index(None, "noted_ms"),
+)
+"""Requests made under an idempotency key: being worked on while ``claim`` is set, then answered."""
+
+AUDIT_ENTRIES: Final = Table(
+    "audit_entries",
+    METADATA,
+    Column("number", Counter, nullable=False, autoincrement=True),
+    Column("tenant", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("before", LargeBinary, nullable=True),
+    Column("after", LargeBinary, nullable=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("previous", LargeBinary, nullable=True),
+    Column("hash", LargeBinary, nullable=True),
+    PrimaryKeyConstraint("number"),
+    UniqueConstraint("tenant", "sequence"),
+    Index(None, "tenant", "subject", "time_ms"),
+    Index(None, "tenant", "action", "after"),
+    sqlite_autoincrement=True,
+)
+"""Who did or read what, and why; ``sequence``, ``previous`` and ``hash`` come with the chaining."""
+
+AUDIT_ROOTS: Final = Table(
+    "audit_roots",
+    METADATA,
+    Column("tenant", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("closed_ms", BigInteger, nullable=False),
+    Column("transaction_hash", LargeBinary, nullable=True),
+    Column("height", BigInteger, nullable=True),
+    PrimaryKeyConstraint("tenant", "first"),
+    UniqueConstraint("tenant", "last"),
+)
+"""Merkle roots over runs of audit entries, and where each is anchored."""
+
+SERVICE_KEYS: Final = Table(
+    "service_keys",
+    METADATA,
+    Column("tenant", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("master_id", Text, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "id"),
+)
+"""Keys that wrap the keys of persons; wrapped by a master key. The newest is in use."""
+
+PERSON_KEYS: Final = Table(
+    "person_keys",
+    METADATA,
+    Column("tenant", Text, nullable=False),
+    Column("id", LargeBinary, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+    Column("person", Text, nullable=True),
+    Column("purpose", Text, nullable=True),
+    Column("service_key_id", Text, nullable=True),
+    Column("wrapped", LargeBinary, nullable=True),
+    Column("salt", LargeBinary, nullable=True),
+    Column("shredded_ms", BigInteger, nullable=True),
+    PrimaryKeyConstraint("tenant", "id"),
+    UniqueConstraint("tenant", "person", "purpose"),
+    CheckConstraint(
+        "(wrapped is null) = (shredded_ms is not null) and (person is null) = (wrapped is null)",
+        name="whole_or_tombstone",
+    ),
+)
+"""A key for each person and purpose; once shredded, a tombstone that holds no key and no name."""

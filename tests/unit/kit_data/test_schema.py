@@ -74,8 +74,8 @@ async def test_a_service_adds_its_own_branch_of_migrations(kind: str, tmp_path: 
     (folder / "own_0001.py").write_text(
         "from alembic import op\n"
         "revision, down_revision, branch_labels, depends_on = "
-        "'own_0001', None, ('own',), 'kit_0001'\n"
-        "def upgrade():\n    op.execute('create table own (tenant text not null)')\n"
+        "'own_0001', None, ('own',), REVISION\n".replace("REVISION", repr(REVISIONS[-1]))
+        + "def upgrade():\n    op.execute('create table own (tenant text not null)')\n"
     )
     async with open_fresh(kind, tmp_path, is_empty=True) as database:
         await upgrade(database, versions=[folder])
