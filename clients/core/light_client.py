@@ -278,15 +278,22 @@ class LightClient:
             path.take(raw_header_of(await node.call("debug_getRawHeader", hex(path.wanted))))
         return path.trusted
 
-    async def account(self, address: Address, slots: Sequence[int] = ()) -> Proven[ProvenAccount]:
+    async def account(
+        self, address: Address, slots: Sequence[int] = (), *, under: Header | None = None
+    ) -> Proven[ProvenAccount]:
         """Return an account, and slots of it, proven at the verified head.
+
+        Args:
+            address: Whose.
+            slots: Slots of its storage.
+            under: Another verified header to prove it under; nodes keep few past states.
 
         Raises:
             NoVerifiedAnswer: No node gave a proof that verifies.
 
         Spec: LIGHT-READ, LIGHT-PROOF.
         """
-        header, wanted = self.trust.head, tuple(slots)
+        header, wanted = under or self.trust.head, tuple(slots)
 
         async def ask(node: Node) -> ProvenAccount:
             answer = await node.call(
