@@ -36,6 +36,7 @@ from services.kit.health import (
     examine_readiness,
     readiness_document,
 )
+from services.kit.idempotency import compute_fingerprint
 from services.kit.logs import describe_failure
 from services.kit.messages import KIT_LOCALE, Catalogue, choose_language, load_catalogue
 from services.kit.metrics import CONTENT_TYPE, Metrics
@@ -258,6 +259,8 @@ class _Server:
         if tenant is None:
             raise UnknownTenant("the request is for no municipality served here")
         check_policy(spec.policy, caller, tenant)
+        body = await self._read_body(spec.request, known, request)
+        key = _idempotency_key(request, is_needed=spec.needs_idempotency_key)
         call: Call[Any, Any] = Call(
             request_id=request[_REQUEST_ID],
             at=now,
@@ -267,8 +270,9 @@ class _Server:
             language=choose_language(request.headers.get(hdrs.ACCEPT_LANGUAGE)),
             path=dict(request.match_info),
             query=_read_query(spec.query, request),
-            body=await self._read_body(spec.request, known, request),
-            idempotency_key=_idempotency_key(request, is_needed=spec.needs_idempotency_key),
+            body=body,
+            idempotency_key=key,
+            fingerprint=None if key is None else await _fingerprint(request),
         )
         answer = await operation.handler(call)
         if spec.is_personal:
@@ -425,6 +429,11 @@ def _idempotency_key(request: web.Request, *, is_needed: bool) -> str | None:
         fault = Fault(pointer=IDEMPOTENCY_HEADER, kind="missing" if key is None else "pattern")
         raise InvalidRequest("Idempotency-Key missing or malformed", faults=(fault,))
     return key
+
+
+async def _fingerprint(request: web.Request) -> bytes:
+    body = await request.read() if request.can_read_body else b""
+    return compute_fingerprint(request.method, request.rel_url.raw_path_qs, body)
 
 
 def _read_query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | None:

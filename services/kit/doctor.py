@@ -142,7 +142,7 @@ def _disk(kit: KitSettings) -> Finding:
 
 async def _database(service: Service[Any], settings: HasKit) -> Finding:
     path = _sqlite_path(settings.kit)
-    if path is not None and not path.exists():  # noqa: ASYNC240  (nothing else runs here)
+    if path is not None and not path.exists():
         return Finding(
             check="database",
             verdict=Verdict.BAD,

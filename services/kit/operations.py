@@ -70,6 +70,8 @@ class Call(Generic[Body, Query]):
     """The query's model; None when the operation takes none."""
     idempotency_key: str | None
     """``Idempotency-Key`` header; never None where the operation requires one."""
+    fingerprint: bytes | None = None
+    """Of method, address and body, when there is an idempotency key."""
     _subjects: list[str] = field(default_factory=list)
 
     def note_read(self, subject: str) -> None:
