@@ -33,7 +33,7 @@ SIGNING_POLICY: Final = x509.ObjectIdentifier("1.2.392.200149.8.5.1.1.20")
 CardKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 """Public keys that card certificates may hold."""
 
-_UNREADABLE: Final = (
+UNREADABLE: Final = (
     ValueError,
     x509.DuplicateExtension,
     x509.InvalidVersion,
@@ -41,7 +41,7 @@ _UNREADABLE: Final = (
     UnsupportedAlgorithm,
     CryptographyDeprecationWarning,
 )
-"""What the library raises on bytes that are no certificate."""
+"""What the library raises on bytes that are no certificate, list or response."""
 
 ExtensionValue = TypeVar("ExtensionValue", bound=x509.ExtensionType)
 
@@ -128,7 +128,7 @@ def decode_certificate(der: bytes) -> CardCertificate:
         certificate.issuer, certificate.subject  # noqa: B018
         certificate.not_valid_before_utc, certificate.not_valid_after_utc  # noqa: B018
         is_positive = certificate.serial_number > 0
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise MalformedCertificate("certificate: does not decode", rule="ID-CERTIFICATE") from error
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise MalformedCertificate("certificate: key is neither RSA nor EC", rule="ID-CERTIFICATE")
