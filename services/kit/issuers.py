@@ -6,7 +6,6 @@ key could no longer be noticed.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Final
 import aiohttp
 
 from node.log import Log
-from node.primitives.errors import InvalidInput, Misconfigured, Unavailable
+from node.primitives.errors import InvalidInput, MalformedMessage, Misconfigured, Unavailable
+from node.primitives.json_text import decode_json
 from services.kit.auth import TenantId
 from services.kit.clock import Clock
 from services.kit.keys import Key, UnusableKey, load_public_key, parse_key
@@ -101,8 +101,8 @@ def parse_key_set(data: bytes) -> dict[str, Key]:
         MalformedKeySet: It is not a JWK set, or holds too many keys.
     """
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        document = decode_json(data)
+    except MalformedMessage as error:
         raise MalformedKeySet("key set: not JSON") from error
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list) or len(listed) > JWKS_KEYS_MAX:

@@ -4,14 +4,14 @@ P-256 (``ES256``), which browsers, cards and security keys have, and Ed25519. Sy
 are refused, so that no token can be made with a public key or an old padding.
 """
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, import_key
 
-from node.primitives.errors import InvalidInput, Misconfigured
+from node.primitives.errors import InvalidInput, MalformedMessage, Misconfigured
+from node.primitives.json_text import decode_json
 from node.settings import check_private
 
 ALGORITHMS: Final = ("ES256", "Ed25519")
@@ -100,10 +100,10 @@ def _load(path: Path) -> Key:
             data = file.read(KEY_BYTES_MAX + 1)
         if len(data) > KEY_BYTES_MAX:
             raise Misconfigured(f"{path}: larger than a key can be; check the path")
-        return parse_key(json.loads(data))
+        return parse_key(decode_json(data))
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, UnusableKey) as error:
+    except (MalformedMessage, UnusableKey) as error:
         raise Misconfigured(f"{path}: holds no P-256 or Ed25519 JWK; make one anew") from error
 
 

@@ -11,7 +11,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,8 @@ from urllib.parse import urlsplit
 from joserfc import jwt
 from joserfc.errors import JoseError
 
+from node.primitives.errors import MalformedMessage
+from node.primitives.json_text import decode_json
 from services.kit.auth import (
     LEVEL_MAX,
     Anyone,
@@ -302,8 +303,8 @@ def _take_apart(text: str) -> _Token:
 def _json_part(part: str) -> dict[str, Any]:
     try:
         data = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-        found = json.loads(data)
-    except (binascii.Error, ValueError, RecursionError) as error:
+        found = decode_json(data)
+    except (binascii.Error, ValueError, MalformedMessage) as error:
         raise TokenInvalid(TokenFault.FORM) from error
     if not isinstance(found, dict):
         raise TokenInvalid(TokenFault.FORM)

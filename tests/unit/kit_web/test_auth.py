@@ -163,6 +163,10 @@ def test_the_only_tenant_needs_no_name() -> None:
     assert choose_tenant(Anyone(), named=None, host_tenant=None, served=(GOKA,)) == GOKA
 
 
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 async def ask(token: str | None, *, proof: str | None = None, trust: Trust | None = None) -> Any:
     """Identify the caller of a GET of /notices."""
     return await identify(
@@ -399,10 +403,6 @@ def forged(header: dict[str, Any], secret: bytes | None = None) -> str:
     return f"{text}.{base64url(mac)}"
 
 
-def base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 PUBLIC_PEM = PEOPLE.issuer_key.as_pem(private=False)
 
 
@@ -439,6 +439,7 @@ async def test_a_forged_header_is_refused(token: str, fault: TokenFault) -> None
         pytest.param("Bearer WzFd.WzFd.AA", id="not an object"),
         pytest.param("Bearer " + "a" * 4_097, id="too long"),
         pytest.param("Bearer ÿ.ÿ.ÿ", id="not ascii"),
+        pytest.param(f"Bearer {base64url(b'[' * 3_000)}.e30.AA", id="nested"),
     ],
 )
 async def test_what_is_no_token_is_refused(authorization: str) -> None:
