@@ -1,8 +1,10 @@
 """A small service on the kit, kept in memory: notices that residents write and staff remove."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -11,8 +13,11 @@ from node.primitives.errors import Unavailable
 from services.kit.app import ServiceDefinition
 from services.kit.auth import Access
 from services.kit.documents import Document, Line
+from services.kit.keys import public_document
 from services.kit.operations import Call, PersonalRead, operation
 from services.kit.problems import NotFound
+from services.kit.reads import audit_reads
+from services.kit.service import Resources, Service
 from services.kit.settings import (
     AuthSettings,
     DatabaseSettings,
@@ -21,7 +26,7 @@ from services.kit.settings import (
     TenantSettings,
 )
 from tests.support.clock import FakeClock
-from tests.support.tokens import AUDIENCE, PUBLIC_URL, People
+from tests.support.tokens import AUDIENCE, ISSUER, PUBLIC_URL, People
 
 PLANTED_NAME = "五霞花子"
 PLANTED_ADDRESS = "hanako@goka.example"
@@ -202,3 +207,71 @@ def board_service(
         "record_read": record or board.record,
     }
     return ServiceDefinition(**{**parts, **changes})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardSettings:
+    """The board's settings file."""
+
+    kit: KitSettings
+
+
+async def build_board(settings: BoardSettings, resources: Resources) -> ServiceDefinition:
+    """Put the board together as its own package would."""
+    return ServiceDefinition(
+        name="board",
+        title="Noticeboard",
+        version="1.0.0",
+        settings=settings.kit,
+        trust=resources.trust,
+        clock=resources.clock,
+        sources=(Board(),),
+        catalogue=resources.catalogue,
+        checks=resources.standard_checks(),
+        record_read=audit_reads(resources.database),
+    )
+
+
+BOARD = Service(name="board", settings=BoardSettings, build=build_board)
+
+
+def write_board_settings(folder: Path, people: People, *, port: int = 0) -> Path:
+    """Write a settings file of the board that believes ``people``, and the keys it names."""
+    keys = {"issuer": people.issuer_key, "clerk": people.clerk_key, "relay": people.relay_key}
+    for name, key in keys.items():
+        (folder / f"{name}.json").write_text(json.dumps(public_document(key)))
+    jwks = {"keys": [{**public_document(people.issuer_key), "kid": "k1"}]}
+    (folder / "jwks.json").write_text(json.dumps(jwks))
+    (folder / "staff.toml").write_text(
+        '[[staff]]\nid = "clerk"\ntenant = "goka"\nroles = ["board-editor"]\n'
+        'key_file = "clerk.json"\nvalid_until = "2099-03-31"\n'
+    )
+    path = folder / "board.toml"
+    path.write_text(
+        f"""
+[kit.server]
+port = {port}
+public_url = "{PUBLIC_URL}"
+
+[kit.auth]
+audience = "{AUDIENCE}"
+staff_file = "staff.toml"
+
+[[kit.auth.issuers]]
+issuer = "{ISSUER}"
+jwks_file = "jwks.json"
+
+[[kit.auth.partners]]
+name = "relay"
+key_file = "relay.json"
+purposes = ["board.count"]
+
+[kit.database]
+url = "sqlite+aiosqlite:///{folder}/board.db"
+
+[[kit.tenants]]
+id = "goka"
+name = "五霞町"
+"""
+    )
+    return path
