@@ -8,6 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from node.cli.main import cli
 from node.p2p.certificates import TlsFiles, create_tls_identity, save_tls_identity
 from node.runtime.keystore import load_keystore
 from node.settings import read_secret
-from tests.support.network import TrialNetwork, running, wait_until
+from tests.support.network import PLAN, TrialNetwork, running, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrialNetwork]:
     root: Path = tmp_path_factory.mktemp("joining")
-    with running(root) as network:
+    plan = replace(PLAN, extra_settings="[storage]\nsnapshot_interval = 4\n")
+    with running(root, plan) as network:
         network.wait_for_progress(blocks=3)
         network.kill(network.nodes[3])
         yield network
@@ -149,13 +151,7 @@ def test_a_checkpoint_of_two_municipalities_is_joined_over_the_network(
     joiner = network.nodes[3]
     if network.local.process_id(joiner) is not None:
         network.kill(joiner)
-    for node in network.nodes[:3]:
-        network.local.stop(node)
-        with node.settings_path.open("a", encoding="utf-8") as settings:
-            settings.write("\n[storage]\nsnapshot_interval = 4\n")
-        network.start(node)
-        network.wait_for_progress(*network.nodes[:3], blocks=1)
-    taken = network.wait_for_progress(*network.nodes[:3], blocks=6)
+    taken = network.wait_for_progress(*network.nodes[:3], blocks=5)
     height = taken - taken % 4
     checkpoint = tmp_path / "checkpoint.json"
     join = ("node", "join", "--config", joiner.settings_path, "--checkpoint", checkpoint)
