@@ -23,8 +23,8 @@ from services.kit.tables import OUTBOX_DELIVERIES, OUTBOX_EVENTS
 LEASE_MS: Final = 60_000
 """How long a dispatcher may take over a batch before another may try."""
 
-BATCH_MAX: Final = 64
-"""Deliveries leased at once for one subscriber."""
+BATCH_MAX: Final = 32
+"""Deliveries leased at once for one subscriber; all can be sent within the lease."""
 
 ATTEMPTS_MAX: Final = 16
 """Attempts before a delivery is dead; with the waits between them, about five hours."""

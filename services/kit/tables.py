@@ -235,3 +235,26 @@ PERSON_KEYS: Final = Table(
     ),
 )
 """A key for each person and purpose; once shredded, a tombstone that holds no key and no name."""
+
+JOBS: Final = Table(
+    "jobs",
+    METADATA,
+    Column("number", Counter, nullable=False, autoincrement=True),
+    Column("tenant", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("retry_ms", BigInteger, nullable=False),
+    Column("noted_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease", Text, nullable=True),
+    Column("reason", Text, nullable=True),
+    PrimaryKeyConstraint("number"),
+    UniqueConstraint("tenant", "kind", "key"),
+    CheckConstraint("state in ('waiting', 'done', 'dead')", name="state"),
+    Index(None, "state", "due_ms"),
+    sqlite_autoincrement=True,
+)
+"""Work for later: ``due_ms`` is the matter's own time, ``retry_ms`` the end of a lease or wait."""
