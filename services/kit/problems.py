@@ -18,8 +18,11 @@ from node.primitives.errors import (
     PeerMisbehaviour,
     Unavailable,
 )
+from services.kit.event_signatures import InvalidEventSignature
 from services.kit.idempotency import KeyReused, RequestInProgress
+from services.kit.inbox import EventTooOld
 from services.kit.messages import Catalogue, Language
+from services.kit.outbox import EventConflict
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -146,6 +149,9 @@ class HandlerTimeout(Unavailable):
 _FAMILY_STATUSES: Final[tuple[tuple[type[LedgerError], int], ...]] = (
     (RequestInProgress, HTTPStatus.CONFLICT),
     (KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (InvalidEventSignature, HTTPStatus.UNAUTHORIZED),
+    (EventConflict, HTTPStatus.CONFLICT),
+    (EventTooOld, HTTPStatus.GONE),
     (InvalidInput, HTTPStatus.BAD_REQUEST),
     (PeerMisbehaviour, HTTPStatus.BAD_GATEWAY),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
