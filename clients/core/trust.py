@@ -175,6 +175,23 @@ def _sized(value: object, size: int, what: str) -> bytes:
     return data
 
 
+def signers_of(checkpoint: Checkpoint, municipalities: Sequence[Municipality]) -> tuple[str, ...]:
+    """Return the names of the municipalities that signed a checkpoint, once each.
+
+    Spec: LIGHT-START.
+    """
+    return tuple(
+        municipality.name
+        for municipality in municipalities
+        if verify_checkpoint(
+            checkpoint,
+            genesis_hash=checkpoint.genesis_hash,
+            trusted=municipality.governors,
+            needed=1,
+        ).is_met
+    )
+
+
 def verify_start(
     checkpoint: Checkpoint,
     header: Header,
@@ -188,16 +205,7 @@ def verify_start(
 
     Spec: LIGHT-START.
     """
-    signed = [
-        municipality.name
-        for municipality in municipalities
-        if verify_checkpoint(
-            checkpoint,
-            genesis_hash=genesis_hash,
-            trusted=municipality.governors,
-            needed=1,
-        ).is_met
-    ]
+    signed = signers_of(checkpoint, municipalities)
     of_network = verify_checkpoint(checkpoint, genesis_hash=genesis_hash, trusted=(), needed=0)
     seals = () if not header.height else verify_commit_seals(header, checkpoint.validators).checks
     return Report(

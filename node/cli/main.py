@@ -66,6 +66,10 @@ GROUPS: Final[dict[str, Attachment]] = {
     "service": Attachment(
         target="services.cli:group", help="Run and look after a municipality's services."
     ),
+    "resident": Attachment(
+        target="clients.cli.resident:group",
+        help="Read the ledger from one's own device, every answer verified.",
+    ),
     "doctor": Attachment(
         target="node.cli.doctor:command", help="Check this machine and name what to repair."
     ),

@@ -1,0 +1,1 @@
+"""Commands for residents; attached to `daicho` by name."""

@@ -1,0 +1,71 @@
+"""What the resident's commands say, in Japanese and in English.
+
+Spec: WALLET-COMMANDS.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Language(StrEnum):
+    """Language of what is said to a person; names in JSON stay English."""
+
+    JAPANESE = "ja"
+    ENGLISH = "en"
+
+
+TEXTS: Final[dict[str, dict[Language, str]]] = {
+    "verified": {
+        Language.JAPANESE: "検証済み: ブロック {height} に検証者 {seals}/{validators} の署名",
+        Language.ENGLISH: "verified: {seals} of {validators} validators sealed block {height}",
+    },
+    "no_trust_in_nodes": {
+        Language.JAPANESE: "この結果はどのノードの言葉にも頼っていません",
+        Language.ENGLISH: "this result rests on no node's word",
+    },
+    "disagreement": {
+        Language.JAPANESE: "注意: 一部のノードの応答が一致しません。下の一覧を見てください",
+        Language.ENGLISH: "note: not all nodes agree; see the list below",
+    },
+    "started": {
+        Language.JAPANESE: "{names} が署名したブロック {height} から開始しました",
+        Language.ENGLISH: "started from block {height}, signed by {names}",
+    },
+    "agrees": {Language.JAPANESE: "一致", Language.ENGLISH: "agrees"},
+    "behind": {Language.JAPANESE: "遅れ", Language.ENGLISH: "behind"},
+    "refused": {Language.JAPANESE: "検証に失敗", Language.ENGLISH: "failed verification"},
+    "unavailable": {Language.JAPANESE: "応答なし", Language.ENGLISH: "no answer"},
+    "succeeded": {Language.JAPANESE: "成功", Language.ENGLISH: "succeeded"},
+    "failed": {Language.JAPANESE: "失敗", Language.ENGLISH: "failed"},
+    "absent": {
+        Language.JAPANESE: "存在しないことが証明されました",
+        Language.ENGLISH: "proven not to exist",
+    },
+    "resident_until": {
+        Language.JAPANESE: "住民として {until} まで有効",
+        Language.ENGLISH: "attested as a resident until {until}",
+    },
+    "resident_expired": {
+        Language.JAPANESE: "住民としての確認は {until} に期限切れ",
+        Language.ENGLISH: "attested as a resident until {until}, which has passed",
+    },
+    "governor": {Language.JAPANESE: "管理者", Language.ENGLISH: "governor"},
+    "municipality": {
+        Language.JAPANESE: "市町村 {id} の口座",
+        Language.ENGLISH: "account of municipality {id}",
+    },
+    "service": {
+        Language.JAPANESE: "市町村 {id} のサービス",
+        Language.ENGLISH: "service of municipality {id}",
+    },
+    "no_role": {Language.JAPANESE: "権限なし", Language.ENGLISH: "no role"},
+}
+"""Every sentence, by name."""
+
+
+def say(name: str, language: Language, **values: object) -> str:
+    """Return a sentence with its values filled in.
+
+    Spec: WALLET-COMMANDS.
+    """
+    return TEXTS[name][language].format(**values)
