@@ -1,4 +1,4 @@
-"""Events of other services: taken once, only when signed by their source, acknowledged when kept."""
+"""Events of other services: taken once, only signed by their source, acknowledged when kept."""
 
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
