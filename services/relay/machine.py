@@ -136,6 +136,8 @@ class Offered:
 
     words: tuple[Word, ...]
     """Their words."""
+    voids: tuple[Word, ...] = ()
+    """Voids of operations that were withdrawn while they waited; these go first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +269,7 @@ def step(lane: Lane, event: Event) -> Transition:
         case Opened():
             return _upon_opened(lane)
         case Offered():
-            return _upon_offered(lane, event.words)
+            return _upon_offered(lane, event)
         case Withdrawn():
             return _upon_withdrawn(lane, event.word)
         case Ticked():
@@ -292,7 +294,7 @@ def _upon_opened(lane: Lane) -> Transition:
     return _bind(opened, (_FENCE,) * (WINDOW - len(lane.slots)))
 
 
-def _upon_offered(lane: Lane, words: tuple[Word, ...]) -> Transition:
+def _upon_offered(lane: Lane, offered: Offered) -> Transition:
     """Give waiting operations the next free nonces.
 
     Spec: RELAY-WINDOW, RELAY-ONE-NONCE.
@@ -300,9 +302,12 @@ def _upon_offered(lane: Lane, words: tuple[Word, ...]) -> Transition:
     if not lane.is_open:
         return Transition(lane=lane)
     held = {candidate.word for slot in lane.slots for candidate in slot.candidates}
-    new = tuple(word for word in dict.fromkeys(words) if word not in held)
-    candidates = tuple(Candidate(word=word) for word in new)
-    return _bind(lane, candidates[: WINDOW - len(lane.slots)])
+    candidates = (
+        *(Candidate(word=word, is_filler=True) for word in dict.fromkeys(offered.voids)),
+        *(Candidate(word=word) for word in dict.fromkeys(offered.words)),
+    )
+    new = tuple(candidate for candidate in candidates if candidate.word not in held)
+    return _bind(lane, new[: WINDOW - len(lane.slots)])
 
 
 def _bind(lane: Lane, candidates: tuple[Candidate, ...]) -> Transition:
@@ -421,6 +426,12 @@ def _upon_landed(lane: Lane, landed: Landed) -> Transition:
         lane=replace(lane, next_nonce=lane.next_nonce + 1, slots=lane.slots[1:]),
         effects=(Settle(landed=landed, losers=losers),),
     )
+
+
+def settled_to(lane: Lane, next_nonce: int) -> Lane:
+    """Return the lane with every nonce below ``next_nonce`` settled."""
+    count = next_nonce - lane.next_nonce
+    return replace(lane, next_nonce=next_nonce, slots=lane.slots[count:])
 
 
 def _slot_of(lane: Lane, nonce: int) -> Slot | None:

@@ -26,6 +26,9 @@ _VOID_MARK: Final = keccak256(b"daicho relay void v1")
 
 TAIL_SIZE: Final = 64
 
+TAIL_GAS: Final = 64 * 16
+"""Most gas the tail adds to a transaction."""
+
 FENCE: Final = Word(b"\x00" * 32)
 """Word of a transaction that only uses up a nonce."""
 

@@ -20,6 +20,28 @@ STREAM = b"\x01" * 32
 LIMITS = TrustLimits(trusting_period_s=86_400, drift_s=10, staleness_s=120)
 
 
+class TownClock(FakeClock):
+    """A clock that is never behind the chain; a test moves it ahead."""
+
+    def __init__(self, chain: RpcChain) -> None:
+        """Stand at the newest block's time."""
+        self._chain = chain
+        super().__init__(self._head_time)
+
+    @property
+    def _head_time(self) -> datetime:
+        return datetime.fromtimestamp(self._chain.ledger.head.timestamp_s, UTC)
+
+    def now(self) -> datetime:
+        """Return the later of the newest block's time and where a test moved the clock."""
+        return max(super().now(), self._head_time)
+
+    def move(self, seconds: float) -> None:
+        """Move on from what it shows."""
+        self._now = self.now()
+        super().move(seconds)
+
+
 class Town:
     """The chain with the contract Anchors on it."""
 
@@ -29,12 +51,7 @@ class Town:
         self.genesis = self.chain.ledger.genesis.header
         self.anchors: Address = deploy(self.chain.ledger, "Anchors")
         self.chain.mine()
-        self.clock = FakeClock(self.head_time)
-
-    @property
-    def head_time(self) -> datetime:
-        """Return the time of the newest block."""
-        return datetime.fromtimestamp(self.chain.ledger.head.timestamp_s, UTC)
+        self.clock = TownClock(self.chain)
 
     @property
     def trust(self) -> Trust:
@@ -42,13 +59,9 @@ class Town:
         return Trust(genesis_hash=self.genesis.hash, origin=self.genesis, head=self.genesis)
 
     def heartbeat(self) -> None:
-        """Make a block of what waits, and let the clock follow it."""
-        self.chain.mine()
-        self.catch_clock_up()
-
-    def catch_clock_up(self) -> None:
-        """Let the clock show the newest block's time."""
-        self.clock.move((self.head_time - self.clock.now()).total_seconds())
+        """Make a block of what waits, at the time the clock shows."""
+        ahead_s = int(self.clock.now().timestamp()) - self.chain.ledger.head.timestamp_s
+        self.chain.mine(seconds=max(2, ahead_s))
 
     def anchor(self, operation: int, *, service: int = 1, root: bytes = b"\xaa" * 32) -> None:
         """Anchor a root by a transaction of another service, in a block of its own."""
@@ -62,7 +75,6 @@ class Town:
         ledger = self.chain.ledger
         raw = ledger.call(SERVICE_KEYS[service], self.anchors, data).raw
         self.chain.submit(raw, "test")
-        self.catch_clock_up()
 
 
 @asynccontextmanager

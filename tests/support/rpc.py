@@ -108,10 +108,10 @@ class RpcChain:
                 self.mine()
         return added.transaction.hash
 
-    def mine(self) -> Sequence[Transaction]:
-        """Make a block of what waits, also an empty one."""
+    def mine(self, *, seconds: int = 2) -> Sequence[Transaction]:
+        """Make a block of what waits, also an empty one, ``seconds`` after the last."""
         with self.lock:
-            made = self.ledger.make(*self.pool.candidates(10_000))
+            made = self.ledger.make(*self.pool.candidates(10_000), seconds=seconds)
             self._refresh()
             self.pool.upon_head(
                 made.block.transactions,

@@ -190,6 +190,18 @@ def test_a_withdrawn_operation_competes_with_its_void_and_the_chain_decides() ->
     assert loan_won == (Settle(landed=landed(7, LOAN), losers=()),)
 
 
+def test_what_was_withdrawn_while_it_waited_goes_to_the_chain_as_a_void_first() -> None:
+    void = compute_void(NOTICE)
+
+    bound = after(Offered(words=(LOAN,), voids=(void, void)))
+
+    assert bound.effects == (
+        Sign(nonce=7, candidate=Candidate(word=void, is_filler=True)),
+        Sign(nonce=8, candidate=Candidate(word=LOAN)),
+        Note(word=LOAN, stage=Stage.BATCHED),
+    )
+
+
 @pytest.mark.parametrize(
     "word", [pytest.param(NOTICE, id="never bound"), pytest.param(FENCE, id="a fence")]
 )
