@@ -6,6 +6,7 @@ order expired certificates and wrong policies from it. Its keys are made at run 
 
 import string
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -126,6 +127,13 @@ class SimulatedAuthority:
     def distribution_point(self) -> x509.DirectoryName:
         """Return where the revocation list is published, a name and not an address."""
         return x509.DirectoryName(distribution_point_name(self.kind, self.generation))
+
+    def as_new(self) -> "SimulatedAuthority":
+        """Return an authority with the same keys that has issued and revoked nothing."""
+        twin = copy(self)
+        twin._serial = twin._list_number = 0  # noqa: SLF001 - of the same class
+        twin.revocations = {}
+        return twin
 
     # Issue
 
