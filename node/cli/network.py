@@ -1,16 +1,20 @@
 """`daicho network`: a network of four validators on this machine, and simulated ones."""
 
 import time
+from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 import click
 
-from node.cli.client import NodeUnreachable, RpcClient
+from node.cli.client import NodeUnreachable, RpcClient, fetch_json
 from node.cli.lazy import Attachment, LazyGroup
 from node.cli.output import Output
 from node.primitives.errors import Unavailable
 from node.runtime.localnet import NAMES, RECORD_FILE, LocalNetwork, LocalNode, LocalPlan
+from node.runtime.localprocess import LocalProcess, stop_all
+from node.runtime.localservices import find_address, find_services, start_service
 
 DIRECTORY_DEFAULT: Final = Path(".daicho") / "network"
 RPC_PORT_DEFAULT: Final = 8_545
@@ -20,6 +24,7 @@ EXAMPLES: Final = """\b
 Examples:
   daicho network up                      four validators under .daicho/network
   daicho network status
+  daicho network logs --follow
   daicho network down
   daicho network simulate --seeds 100
 """
@@ -41,6 +46,10 @@ _DIRECTORY = click.option(
         "run": Attachment(
             target="node.cli.network_run:command",
             help="Run the network in the foreground, shown to work, until Ctrl-C.",
+        ),
+        "logs": Attachment(
+            target="node.cli.network_logs:command",
+            help="Show what every node and service says, in one view.",
         ),
         "simulate": Attachment(
             target="node.cli.network_simulate:command",
@@ -74,25 +83,30 @@ def up(output: Output, directory: Path, period: int, rpc_port: int, names: tuple
         network.start(node)
     wait_for_block(output, network)
     output.rows([describe(network, node) for node in network.nodes])
+    start_services(output, network)
 
 
 @group.command("down")
 @_DIRECTORY
 @click.pass_obj
 def down(output: Output, directory: Path) -> None:
-    """Stop every node; the chain stays and `up` continues it."""
+    """Stop every service and node; the chain stays and `up` continues it."""
     network = LocalNetwork.load(directory)
+    services = find_services(network.root)
+    stop_all(services)
     network.stop_all()
-    output.say(f"stopped {len(network.nodes)} nodes; data stays in {directory}")
+    and_services = f" and {len(services)} services" if services else ""
+    output.say(f"stopped {len(network.nodes)} nodes{and_services}; data stays in {directory}")
 
 
 @group.command("status")
 @_DIRECTORY
 @click.pass_obj
 def status(output: Output, directory: Path) -> None:
-    """Show each node's process, head and peers."""
+    """Show each node's process, head and peers, and each service's process and readiness."""
     network = LocalNetwork.load(directory)
     output.rows([describe(network, node) for node in network.nodes])
+    show_services(output, find_services(network.root))
 
 
 def open_network(directory: Path, plan: LocalPlan) -> LocalNetwork:
@@ -120,6 +134,57 @@ def describe(network: LocalNetwork, node: LocalNode) -> dict[str, object]:
         except NodeUnreachable:
             row["height"] = "not answering"
     return row
+
+
+def start_services(output: Output, network: LocalNetwork) -> tuple[LocalProcess, ...]:
+    """Start the services laid out beside the nodes, wait until each is ready, and show them.
+
+    Raises:
+        Misconfigured: One does not start; the message names its log.
+        Unavailable: One ended, or is not ready in time; the message names its log.
+    """
+    services = find_services(network.root)
+    for service in services:
+        start_service(service)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    for service in services:
+        while not is_ready(service):
+            if service.id is None:
+                raise Unavailable(f"{service.program.name} ended; read {service.program.log_path}")
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"{service.program.name} is not ready after {START_TIMEOUT_S:.0f} s; read "
+                    f"{service.program.log_path}"
+                )
+            time.sleep(0.2)
+    show_services(output, services)
+    return services
+
+
+def show_services(output: Output, services: Sequence[LocalProcess]) -> None:
+    """Print a line for each service, and nothing when there are none."""
+    if services:
+        output.rows([describe_service(service) for service in services])
+
+
+def describe_service(service: LocalProcess) -> dict[str, object]:
+    """Return one service's line of the status table."""
+    pid = service.id
+    return {
+        "service": service.program.name,
+        "process": pid or "stopped",
+        "ready": "-" if pid is None else "yes" if is_ready(service) else "NO",
+        "address": find_address(service),
+    }
+
+
+def is_ready(service: LocalProcess) -> bool:
+    """Tell whether a service says that it is ready."""
+    try:
+        status, _ = fetch_json(f"{find_address(service)}/readiness")
+    except NodeUnreachable:
+        return False
+    return status == HTTPStatus.OK
 
 
 def wait_for_block(

@@ -7,7 +7,7 @@ against a header whose seals a quorum of the validators made.
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from node.cli.network import (
     RPC_PORT_DEFAULT,
     describe,
     open_network,
+    start_services,
     wait_for_block,
 )
 from node.cli.output import Output
@@ -30,6 +31,8 @@ from node.primitives.receipt import decode_receipt
 from node.primitives.transaction import sign_transaction
 from node.primitives.trie import ordered_key, verify_proof
 from node.runtime.localnet import CHAIN_ID, LocalNetwork, LocalNode, LocalPlan
+from node.runtime.localprocess import LocalProcess, stop_all
+from node.runtime.localservices import find_services
 
 RECEIPT_TIMEOUT_S: Final = 60.0
 
@@ -68,10 +71,12 @@ def command(output: Output, directory: Path, period: int, rpc_port: int, is_chec
             output.result(_demonstrate(network), title="a transaction, final and proven")
             output.rows([describe(network, node) for node in network.nodes])
             _show_endpoints(output, network)
+            services = start_services(output, network)
             if not is_check:
-                _watch(output, network, stopped)
+                _watch(output, network, services, stopped)
         finally:
             output.say("stopping the nodes")
+            stop_all(find_services(network.root))
             network.stop_all()
     output.say("stopped")
 
@@ -167,8 +172,13 @@ def _show_endpoints(output: Output, network: LocalNetwork) -> None:
     output.say(f"chain id {CHAIN_ID}; development keys under {network.root}/nodes")
 
 
-def _watch(output: Output, network: LocalNetwork, stopped: threading.Event) -> None:
-    """Show a status line until Ctrl-C, and say so when a node ends."""
+def _watch(
+    output: Output,
+    network: LocalNetwork,
+    services: Sequence[LocalProcess],
+    stopped: threading.Event,
+) -> None:
+    """Show a status line until Ctrl-C, and say so when a node or service ends."""
     output.say("running; Ctrl-C stops the nodes")
     ended: set[str] = set()
     try:
@@ -177,8 +187,13 @@ def _watch(output: Output, network: LocalNetwork, stopped: threading.Event) -> N
                 if network.process_id(node) is None and node.name not in ended:
                     ended.add(node.name)
                     output.say(f"{node.name} ended; read {node.log_path}")
+            for service in services:
+                name = service.program.name
+                if service.id is None and name not in ended:
+                    ended.add(name)
+                    output.say(f"{name} ended; read {service.program.log_path}")
             output.progress(_status_line(network))
-            if len(ended) == len(network.nodes):
+            if ended >= {node.name for node in network.nodes}:
                 raise Unavailable("every node ended")
     except KeyboardInterrupt:
         return

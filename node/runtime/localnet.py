@@ -6,12 +6,9 @@ are marked so in name and file; the addresses answer on the loopback interface o
 """
 
 import json
-import os
 import secrets
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -36,6 +33,7 @@ from node.membership.signatures import sign_membership
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import Misconfigured, Unavailable
 from node.runtime.keystore import create_key, load_keystore, save_keystore, save_private
+from node.runtime.localprocess import LocalProcess, LocalProgram, stop_all
 from node.settings import read_secret
 
 CHAIN_ID: Final = 20_260
@@ -46,7 +44,6 @@ NAMES: Final = ("Tsukuba", "Goka", "Sakai", "Ibaraki")
 
 RECORD_FILE: Final = "network.json"
 MEMBERSHIP_DAYS: Final = 365
-STOP_TIMEOUT_S: Final = 15.0
 
 PORT_RANGE: Final = range(12_000, 30_000)
 """Ports of trial networks, below those the system gives to outgoing connections."""
@@ -132,7 +129,7 @@ class LocalNetwork:
         """Hold what ``create`` or ``load`` found."""
         self.root = root
         self.nodes = tuple(nodes)
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, LocalProcess] = {}
 
     @classmethod
     def create(cls, root: Path, plan: LocalPlan) -> "LocalNetwork":
@@ -226,38 +223,15 @@ class LocalNetwork:
             prelude: Python run in the node's process before it starts; for trials of nodes that
                 differ from the others.
         """
-        if self.process_id(node) is not None:
-            return
-        code = f"{prelude}\nimport sys\nfrom node.cli.main import main\nsys.exit(main())"
-        with node.log_path.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-                [sys.executable, "-c", code, "node", "run", "--config", str(node.settings_path)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd=Path(__file__).parents[2],
-            )
-        self._processes[node.name] = process
-        (node.path / "node.pid").write_text(f"{process.pid}\n", encoding="ascii")
+        self._process(node).start(prelude)
 
     def process_id(self, node: LocalNode) -> int | None:
         """Return the id of a node's running process, or None."""
-        process = self._processes.get(node.name)
-        if process is not None:
-            return process.pid if process.poll() is None else None
-        try:
-            pid = int((node.path / "node.pid").read_text(encoding="ascii"))
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (OSError, ValueError):
-            return None
-        return pid if str(node.settings_path).encode() in command else None
+        return self._process(node).id
 
     def send_signal(self, node: LocalNode, number: signal.Signals) -> None:
         """Send a signal to a node's process, if it runs."""
-        pid = self.process_id(node)
-        if pid is not None:
-            os.kill(pid, number)
+        self._process(node).send_signal(number)
 
     def stop(self, node: LocalNode, number: signal.Signals = signal.SIGTERM) -> int | None:
         """Stop a node and wait for its end; its exit code when we started it.
@@ -265,22 +239,30 @@ class LocalNetwork:
         Raises:
             Unavailable: It does not end.
         """
-        self.send_signal(node, number)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while self.process_id(node) is not None:
-            if time.monotonic() > deadline:
-                raise Unavailable(f"{node.name} does not stop; see {node.log_path}")
-            time.sleep(0.05)
-        process = self._processes.pop(node.name, None)
-        (node.path / "node.pid").unlink(missing_ok=True)
-        return None if process is None else process.returncode
+        return self._process(node).stop(number)
 
     def stop_all(self) -> None:
-        """Ask every node to stop, then wait for each."""
-        for node in self.nodes:
-            self.send_signal(node, signal.SIGTERM)
-        for node in self.nodes:
-            self.stop(node)
+        """Ask every node to stop, then wait for each.
+
+        Raises:
+            Unavailable: One does not end.
+        """
+        stop_all([self._process(node) for node in self.nodes])
+
+    def _process(self, node: LocalNode) -> LocalProcess:
+        if node.name not in self._processes:
+            self._processes[node.name] = LocalProcess(_program(node))
+        return self._processes[node.name]
+
+
+def _program(node: LocalNode) -> LocalProgram:
+    return LocalProgram(
+        name=node.name,
+        words=("node", "run", "--config", str(node.settings_path)),
+        settings_path=node.settings_path,
+        log_path=node.log_path,
+        pid_path=node.path / "node.pid",
+    )
 
 
 def save_membership(path: Path, document: Membership, keys: Sequence[PrivateKey]) -> Membership:

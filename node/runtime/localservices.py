@@ -1,0 +1,77 @@
+"""Services beside the nodes of a local network: started, watched and stopped with them.
+
+Whatever has a settings file ``services/NAME/service.toml`` under the network's directory is a
+service; ``NAME@INSTANCE`` runs the service NAME once more, for a second municipality. Laying such
+files out is the services' business, which stand above the node and are started as commands.
+"""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Final
+
+from node.primitives.errors import Misconfigured
+from node.runtime.localprocess import LocalProcess, LocalProgram
+
+SERVICES: Final = "services"
+SETTINGS_FILE: Final = "service.toml"
+MIGRATE_TIMEOUT_S: Final = 60.0
+
+
+def find_services(root: Path) -> tuple[LocalProcess, ...]:
+    """Return the services laid out under a network's directory, by name."""
+    paths = sorted((root / SERVICES).glob(f"*/{SETTINGS_FILE}"))
+    return tuple(LocalProcess(_program(path.absolute())) for path in paths)
+
+
+def start_service(process: LocalProcess, prelude: str = "") -> None:
+    """Bring a service's database to its schema, then start it unless it runs already.
+
+    Raises:
+        Misconfigured: Its settings or its database must be repaired; the log tells how.
+    """
+    if process.id is not None:
+        return
+    program = process.program
+    words = (*program.words[:2], "migrate", *program.words[3:])
+    code = f"{prelude}\nimport sys\nfrom node.cli.main import main\nsys.exit(main())"
+    with program.log_path.open("ab") as log:
+        done = subprocess.run(  # noqa: S603  (our own interpreter and module)
+            [sys.executable, "-c", code, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            timeout=MIGRATE_TIMEOUT_S,
+            cwd=Path(__file__).parents[2],
+            check=False,
+        )
+    if done.returncode:
+        raise Misconfigured(f"{program.name} does not start; read {program.log_path}")
+    process.start(prelude)
+
+
+def find_address(process: LocalProcess) -> str:
+    """Return where a service listens, by its settings.
+
+    Raises:
+        Misconfigured: Its settings name no port.
+    """
+    path = process.program.settings_path
+    try:
+        server = tomllib.loads(path.read_text(encoding="utf-8"))["kit"]["server"]
+        return f"http://{server.get('host', '127.0.0.1')}:{server['port']}"
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise Misconfigured(f"{path}: names no port; set kit.server.port") from error
+
+
+def _program(path: Path) -> LocalProgram:
+    instance = path.parent.name
+    service = instance.partition("@")[0]
+    return LocalProgram(
+        name=instance,
+        words=("service", service, "run", "--config", str(path)),
+        settings_path=path,
+        log_path=path.parent / "service.log",
+        pid_path=path.parent / "service.pid",
+    )
