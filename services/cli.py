@@ -21,7 +21,12 @@ from services.kit.issuers import load_trust
 from services.kit.keys import generate_key, private_document, public_document
 from services.kit.service import Service, back_up, migrate, run_service
 
-SERVICES: Final[dict[str, tuple[str, str]]] = {}
+SERVICES: Final[dict[str, tuple[str, str]]] = {
+    "relay": (
+        "services.relay.service:SERVICE",
+        "Signs and sends what services write to the ledger.",
+    ),
+}
 """Every service: ``module:attribute`` of its ``Service``, and a line for the help."""
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.primitives.errors import InvalidInput, Unavailable
 from node.primitives.types import Address
+from services.kit.audit import ROOT_READY
 from services.kit.clock import Clock
 from services.kit.events import Event, new_event_id, to_milliseconds
 from services.kit.intents import STATE_CHANGED, IntentState
@@ -25,6 +26,7 @@ from services.relay.operations import (
     compute_void,
     compute_word,
 )
+from services.relay.roots import ROOT_ANCHORED, build_anchor, parse_root, read_root
 
 WITHDRAWN: Final = "jp.daicho.chain.withdrawn.v1"
 """Type of the event by which a service gives an operation up."""
@@ -48,6 +50,8 @@ class Intake:
     """The relay, as in its events."""
     unsettled_max: int
     """Most unsettled operations of one service."""
+    anchors: Address
+    """Contract that keeps roots."""
     clock: Clock
     """The present."""
 
@@ -65,10 +69,14 @@ class Intake:
         match event.type:
             case str(kind) if kind == INTENDED:
                 await self._take(tx, event)
+            case str(kind) if kind == ROOT_READY:
+                await self._take_root(tx, event)
             case str(kind) if kind == WITHDRAWN:
                 await self._withdraw(tx, event)
             case _:
-                raise InvalidInput("expected an event that asks for a transaction or withdraws one")
+                raise InvalidInput(
+                    "expected a request for a transaction or a root, or a withdrawal"
+                )
 
     async def _take(self, tx: AsyncConnection, event: Event) -> None:
         operation_id = _text(event.data.get("operation_id"), "operation_id", 128)
@@ -77,13 +85,32 @@ class Intake:
         except InvalidOperation as error:
             await self.report(tx, event.source, operation_id, IntentState.FAILED, reason=error.code)
             return
+        await self._add(tx, operation)
+
+    async def _take_root(self, tx: AsyncConnection, event: Event) -> None:
+        """Take a root to be anchored.
+
+        Spec: RELAY-ROOTS.
+        """
+        request = parse_root(event)
+        await self._add(
+            tx, build_anchor(request, tenant=self.tenant, service=event.source, to=self.anchors)
+        )
+
+    async def _add(self, tx: AsyncConnection, operation: Operation) -> None:
+        """Store an operation that is new, or answer how far a known one has come.
+
+        Spec: RELAY-INTAKE.
+        """
         known = await store.find_operation(tx, tenant=self.tenant, word=operation.word)
         if known is not None:
             if known.operation.fingerprint != operation.fingerprint:
-                raise EventConflict(f"operation {operation_id} asked for another call before")
+                raise EventConflict(
+                    f"operation {operation.operation_id} asked for another call before"
+                )
             await self.report_known(tx, known)
             return
-        await self._check_quota(tx, event.source)
+        await self._check_quota(tx, operation.service)
         await store.add_operation(tx, operation, received_ms=to_milliseconds(self.clock.now()))
         await self.recall(tx, operation)
 
@@ -155,6 +182,24 @@ class Intake:
             height=outcome.height,
             reason=reason,
         )
+        root = read_root(operation, self.anchors)
+        if state is IntentState.FINAL and root is not None:
+            await self._tell_anchored(tx, operation, root, outcome)
+
+    async def _tell_anchored(
+        self, tx: AsyncConnection, operation: Operation, root: bytes, outcome: store.Outcome
+    ) -> None:
+        """Tell a service which block holds its root.
+
+        Spec: RELAY-ROOTS.
+        """
+        data: dict[str, object] = {
+            "service": operation.service,
+            "root": "0x" + root.hex(),
+            "transaction_hash": "0x" + outcome.transaction_hash.hex(),
+            "height": outcome.height,
+        }
+        await self._publish(tx, ROOT_ANCHORED, operation.operation_id, data)
 
     async def _withdraw(self, tx: AsyncConnection, event: Event) -> None:
         """Note that an operation is no longer wanted; the chain decides whether it was in time.
@@ -200,13 +245,18 @@ class Intake:
             data["height"] = height
         if reason is not None:
             data["reason"] = reason
+        await self._publish(tx, STATE_CHANGED, operation_id, data)
+
+    async def _publish(
+        self, tx: AsyncConnection, kind: str, subject: str, data: dict[str, object]
+    ) -> None:
         await publish(
             tx,
             Event(
                 id=new_event_id(),
                 source=self.source,
-                type=STATE_CHANGED,
-                subject=operation_id,
+                type=kind,
+                subject=subject,
                 tenant=self.tenant,
                 time=self.clock.now(),
                 data=data,

@@ -1,22 +1,40 @@
-"""RELAY-FINAL, RELAY-INTAKE, RELAY-QUOTA, RELAY-REPLACE, RELAY-FENCE: asked for, done, reported.
+"""RELAY-FINAL, RELAY-INTAKE, RELAY-ROOTS, RELAY-QUOTA, RELAY-REPLACE, RELAY-FENCE: ask and hear.
 
 The whole path: a service's outbox, the relay's inbox, a real chain behind real ports, reports back.
 """
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clients.core.transport import CallRefused, NodeUnavailable
+from node.primitives.types import Height
+from services.kit.audit import ROOT_READY
+from services.kit.events import Event
+from services.kit.inbox import accept
 from services.kit.intents import IntentState
+from services.kit.outbox import subscribe
 from services.relay.intake import QuotaExceeded
 from services.relay.machine import WINDOW
 from services.relay.operations import compute_word, read_tail
+from services.relay.roots import compute_stream
 from tests.support.databases import KINDS
 from tests.support.followed import Town, town_nodes
 from tests.support.ledger import SERVICE_KEYS
-from tests.support.relay import LIBRARY, UNSETTLED_MAX, Pair, anchor_call, pair_of, settle, start
+from tests.support.relay import (
+    LIBRARY,
+    TO_LIBRARY,
+    UNSETTLED_MAX,
+    Pair,
+    anchor_call,
+    carry,
+    pair_of,
+    settle,
+    start,
+)
 
 
 @pytest.fixture
@@ -270,3 +288,36 @@ async def test_a_node_that_breaks_off_or_lies_delays_and_doubles_nothing(
 
 def test_the_relay_s_account_is_one_of_the_municipality_s_services(town: Town, pair: Pair) -> None:
     assert pair.signer.account == SERVICE_KEYS[0].address
+
+
+async def test_a_root_is_anchored_and_its_service_told_where(town: Town, pair: Pair) -> None:
+    told: list[Event] = []
+
+    async def hear(_tx: AsyncConnection, event: Event) -> None:
+        told.append(event)
+
+    asking = Event(
+        id="audit-root:1",
+        source=LIBRARY,
+        type=ROOT_READY,
+        subject="audit",
+        tenant="sakai",
+        time=town.clock.now(),
+        data={"root": "0x" + "5a" * 32, "count": 7, "first": 1},
+    )
+    async with pair.database.write() as tx:
+        await subscribe(tx, replace(TO_LIBRARY, types=("jp.daicho.audit.root-anchored",)))
+    async with town_nodes(town) as nodes:
+        relay = await pair.open(nodes)
+        await start(town, relay)
+        await accept(pair.database, asking, pair.intake.handle)
+        await settle(town, relay)
+        await carry(pair.database, TO_LIBRARY, pair.library, hear, town)
+
+    (event,) = told
+    assert event.data["root"] == "0x" + "5a" * 32
+    height = event.data["height"]
+    assert isinstance(height, int)
+    (log,) = town.chain.ledger.chain.load_receipts(Height(height))[0].logs
+    stream = compute_stream("sakai", LIBRARY, "audit")
+    assert log.topics[2] == stream

@@ -80,7 +80,11 @@ class Pair:
         self.database = relay
         self.signer = Signer(SERVICE_KEYS[0], chain_id=CHAIN_ID)
         self.intake = Intake(
-            tenant=TENANT, source=RELAY, unsettled_max=UNSETTLED_MAX, clock=town.clock
+            tenant=TENANT,
+            source=RELAY,
+            unsettled_max=UNSETTLED_MAX,
+            anchors=town.anchors,
+            clock=town.clock,
         )
 
     async def open(self, nodes: Sequence[Node]) -> Relay:

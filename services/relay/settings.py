@@ -1,0 +1,94 @@
+"""What the relay is told by its operator: one TOML file, secrets by file."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from node.primitives.errors import Misconfigured
+from node.primitives.types import Address
+from services.kit.settings import KitSettings
+
+NODE_COUNT_MAX: Final = 16
+UNSETTLED_MAX_BOUND: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """A node whose public port the relay uses."""
+
+    name: str
+    """For logs."""
+    url: str
+    """Its address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """A service that may ask for transactions."""
+
+    name: str
+    """Its name; the source of its events is ``urn:daicho:TENANT:NAME``."""
+    key_file: Path
+    """Public key with which it signs its events, a JWK."""
+    endpoint: str
+    """Where it hears what became of them, as ``http://127.0.0.1:8601/events``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    """The relay's settings file."""
+
+    genesis_file: Path
+    """The network's genesis file; reading starts there."""
+    keystore_file: Path
+    """Key that signs transactions; its account is a service of the municipality."""
+    password_file: Path
+    """File with the keystore's password."""
+    events_key_file: Path
+    """Key with which the relay signs its events, a JWK."""
+    anchors: str
+    """Address of the contract Anchors."""
+    nodes: tuple[NodeSettings, ...]
+    """Nodes to ask, in this order."""
+    clients: tuple[ClientSettings, ...] = ()
+    """Services it works for."""
+    unsettled_max: int = 1_000
+    """Most operations of one service that may be under way or waiting."""
+    trusting_period_days: int = 14
+    """Oldest block the relay may read on from, in days."""
+    staleness_s: int = 120
+    """Oldest block that is still the present; several heartbeats of the network."""
+    kit: KitSettings = field()
+    """The kit's table; exactly one tenant."""
+
+
+def check_relay(settings: RelaySettings) -> None:
+    """Refuse values that are well typed and still wrong.
+
+    Raises:
+        Misconfigured: One is; the message names the key.
+    """
+    if len(settings.kit.tenants) != 1:
+        raise Misconfigured("kit.tenants: a relay signs for one municipality; name exactly one")
+    if not 1 <= len(settings.nodes) <= NODE_COUNT_MAX:
+        raise Misconfigured(f"nodes: name 1 to {NODE_COUNT_MAX}")
+    if not 1 <= settings.unsettled_max <= UNSETTLED_MAX_BOUND:
+        raise Misconfigured(f"unsettled_max: give 1 to {UNSETTLED_MAX_BOUND}")
+    names = [client.name for client in settings.clients]
+    if len(set(names)) != len(names):
+        raise Misconfigured("clients: a name is used twice; rename one")
+
+
+def parse_address(text: str, key: str) -> Address:
+    """Return the address written in a setting.
+
+    Raises:
+        Misconfigured: It is none.
+    """
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise Misconfigured(f"{key}: expected 0x and 40 hexadecimal digits") from error
+    if len(raw) != 20:
+        raise Misconfigured(f"{key}: expected 0x and 40 hexadecimal digits")
+    return Address(raw)
