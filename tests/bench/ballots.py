@@ -64,9 +64,7 @@ def main() -> None:
     for interpreter in (Interpreter.LOOP, Interpreter.STOCK):
         chain = ElectionLedger(interpreter)
         empty_ms = time_block(chain, repeats=repeats)
-        rows = [
-            measure_batch(chain, style, count, repeats=repeats) for style, count in BATCHES
-        ]
+        rows = [measure_batch(chain, style, count, repeats=repeats) for style, count in BATCHES]
         figures[str(interpreter)] = {"empty_block_ms": round(empty_ms, 3), "batches": rows}
     record("ballots", figures)
 

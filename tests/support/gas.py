@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from node.genesis.profile import MUNICIPALITIES_ADDRESS, PERMISSIONS_ADDRESS
 from node.primitives.crypto import PrivateKey
 from node.primitives.types import Address
+from tests.support.election_ledger import measure_election_gas
 from tests.support.ledger import (
     MUNICIPALITY_KEYS,
     SERVICE_KEYS,
@@ -42,7 +43,7 @@ def measure_gas() -> dict[str, int]:
         made = ledger.make(sent)
         assert made.result.receipts[0].is_success, call.name
         report[call.name] = made.result.gas_used
-    return report | _measure_anchors(ledger)
+    return report | _measure_anchors(ledger) | measure_election_gas()
 
 
 def _measure_anchors(ledger: Ledger) -> dict[str, int]:

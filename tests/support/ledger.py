@@ -16,7 +16,7 @@ from node.execution.evm import compute_contract_address
 from node.execution.executor import ExecutionResult, execute_block
 from node.execution.permissions import PermissionRule
 from node.execution.profile import Interpreter, profile_of_chain
-from node.execution.proposal import BlockDraft, Skipped, build_block
+from node.execution.proposal import BlockDraft, BuiltBlock, Skipped, build_block
 from node.genesis.build import TRANSACTION_GAS_MAX, GenesisDescription, build_genesis
 from node.genesis.parse import parse_genesis
 from node.genesis.system_contracts import Municipality, OpenCall
@@ -146,16 +146,13 @@ class Ledger:
             value_wei=value_wei,
         )
 
-    def make(self, *transactions: Transaction, seconds: int = 2) -> Made:
-        """Make the next block of what is admitted of ``transactions``, and accept it.
-
-        The block is executed a second time from its bytes' records, as by another validator.
-        """
+    def build(self, *transactions: Transaction, seconds: int = 2) -> BuiltBlock:
+        """Build the next block of what is admitted of ``transactions``, without accepting it."""
         parent = self.head
         proposer = select_proposer(
             self.genesis.profile.validators, parent_coinbase=parent.coinbase, at=Round(0)
         )
-        built = build_block(
+        return build_block(
             parent=parent,
             draft=BlockDraft(
                 timestamp_s=parent.timestamp_s + seconds,
@@ -170,6 +167,13 @@ class Ledger:
             is_time_up=lambda: False,
             interpreter=self.interpreter,
         )
+
+    def make(self, *transactions: Transaction, seconds: int = 2) -> Made:
+        """Make the next block of what is admitted of ``transactions``, and accept it.
+
+        The block is executed a second time from its bytes' records, as by another validator.
+        """
+        built = self.build(*transactions, seconds=seconds)
         result = self.execute(built.block)
         assert result.state_root == built.block.header.state_root
         block = seal(built.block)
@@ -194,11 +198,13 @@ class Ledger:
         return b"".join(block.encode() for block in blocks)
 
 
-def deploy(ledger: Ledger, name: str) -> Address:
-    """Let the governor create a contract from its artifact, and return its address."""
-    creation = ledger.call(
-        GOVERNOR_KEY, None, load_artifact(name).bytecode, gas_limit=TRANSACTION_GAS_MAX // 2
-    )
+def deploy(ledger: Ledger, name: str, *contracts: Address) -> Address:
+    """Let the governor create a contract from its artifact, and return its address.
+
+    Its constructor takes the addresses of ``contracts``.
+    """
+    code = load_artifact(name).bytecode + encode(["address"] * len(contracts), contracts)
+    creation = ledger.call(GOVERNOR_KEY, None, code, gas_limit=TRANSACTION_GAS_MAX // 2)
     assert ledger.make(creation).result.receipts[0].is_success
     return compute_contract_address(GOVERNOR_KEY.address, creation.nonce)
 
