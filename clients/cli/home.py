@@ -1,4 +1,4 @@
-"""A resident's folder: the network's description, the light client's state; private to its owner.
+"""A resident's folder: description of the network, what is trusted, wallet; private to its owner.
 
 Written whole or not at all: a crash leaves the old file.
 
@@ -29,6 +29,7 @@ from node.primitives.errors import InvalidInput, Misconfigured
 
 NETWORK_FILE: Final = "network.toml"
 TRUST_FILE: Final = "light-client.json"
+WALLET_FILE: Final = "wallet.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,11 @@ class Home:
     def trust_path(self) -> Path:
         """Return where the light client's state is."""
         return self.path / TRUST_FILE
+
+    @property
+    def wallet_path(self) -> Path:
+        """Return where the wallet is."""
+        return self.path / WALLET_FILE
 
     def load_network(self) -> NetworkDescription:
         """Read the network's description.

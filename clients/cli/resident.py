@@ -8,16 +8,18 @@ Spec: WALLET-COMMANDS.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from clients.cli.home import Home, fetch_start, synced
-from clients.cli.texts import Language, say
+from clients.cli.keys import group as keys_group
+from clients.cli.keys import sector_addresses
+from clients.cli.session import Session
+from clients.cli.texts import Language
 from clients.core.light_client import LightClient, Observation, Proven, SyncReport, Verdict
 from clients.core.state import read_proven
 from clients.core.trust import load_network, signers_of
@@ -36,43 +38,11 @@ EXAMPLES: Final = """\b
 Examples:
   daicho resident init --network network.toml --checkpoint checkpoint.json
   daicho resident status --account 0x…
+  daicho resident keys create
+  daicho resident keys add health
   daicho resident proof transaction 0x…
   daicho resident proof account 0x… --slot 0
 """
-
-
-class Output(Protocol):
-    """How `daicho` prints, as its global options asked; handed down in the context."""
-
-    is_json: bool
-
-    def result(self, record: Mapping[str, object], *, title: str | None = None) -> None:
-        """Print one record."""
-        ...
-
-    def rows(self, rows: Sequence[Mapping[str, object]], *, empty: str = "none") -> None:
-        """Print records of one shape."""
-        ...
-
-    def say(self, text: str) -> None:
-        """Tell a person something beside the result."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """What every command of the group receives."""
-
-    home: Home
-    """The resident's folder."""
-    language: Language
-    """What to speak."""
-    output: Output
-    """Where results go."""
-
-    def say(self, name: str, **values: object) -> str:
-        """Return a sentence in the resident's language."""
-        return say(name, self.language, **values)
 
 
 class HexBytes(click.ParamType[bytes]):
@@ -127,10 +97,13 @@ def now_s() -> int:
 )
 @click.pass_context
 def group(ctx: click.Context, home: Path, language: str) -> None:
-    """Read the ledger from your own device; every answer is verified."""
+    """Keep your keys and read the ledger from your own device; every answer is verified."""
     ctx.obj = Session(
         home=Home(path=home.expanduser()), language=Language(language), output=ctx.obj
     )
+
+
+group.add_command(keys_group, "keys")
 
 
 @group.command("init")
@@ -161,11 +134,15 @@ def init(session: Session, network: Path, checkpoint: Path) -> None:
 @click.option("--account", type=ADDRESS, multiple=True, help="Tell this account's role too.")
 @click.pass_obj
 def status(session: Session, account: tuple[bytes, ...]) -> None:
-    """Show the verified head, what each node said, and the roles of accounts."""
+    """Show the verified head, what each node said, and the roles of accounts.
+
+    Without --account, the accounts are those of the wallet's sectors.
+    """
+    accounts_asked = account or sector_addresses(session)
 
     async def ask(client: LightClient) -> list[object]:
         shown: list[object] = []
-        for each in account:
+        for each in accounts_asked:
             address = Address(each)
             found = await read_proven(client, lambda view, at=address: read_standing(view, at))  # type: ignore[misc]
             shown.append(_shown_standing(session, address, found))

@@ -58,6 +58,36 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         Language.JAPANESE: "市町村 {id} のサービス",
         Language.ENGLISH: "service of municipality {id}",
     },
+    "wallet_created": {
+        Language.JAPANESE: "ウォレットを作りました",
+        Language.ENGLISH: "wallet made",
+    },
+    "no_keys": {Language.JAPANESE: "鍵はありません", Language.ENGLISH: "no keys"},
+    "key_added": {Language.JAPANESE: "鍵を作りました", Language.ENGLISH: "key drawn"},
+    "backup_written": {
+        Language.JAPANESE: "控えを書きました。パスフレーズとは別の場所に保管してください",
+        Language.ENGLISH: "backup written; keep it apart from its passphrase",
+    },
+    "backup_restored": {
+        Language.JAPANESE: "控えから鍵を戻しました",
+        Language.ENGLISH: "keys restored from the backup",
+    },
+    "passphrase_changed": {
+        Language.JAPANESE: "パスフレーズを変えました",
+        Language.ENGLISH: "passphrase changed",
+    },
+    "wallet_passphrase": {
+        Language.JAPANESE: "ウォレットのパスフレーズ",
+        Language.ENGLISH: "passphrase of the wallet",
+    },
+    "new_passphrase": {
+        Language.JAPANESE: "新しいパスフレーズ",
+        Language.ENGLISH: "new passphrase",
+    },
+    "backup_passphrase": {
+        Language.JAPANESE: "控えのパスフレーズ",
+        Language.ENGLISH: "passphrase of the backup",
+    },
     "no_role": {Language.JAPANESE: "権限なし", Language.ENGLISH: "no role"},
 }
 """Every sentence, by name."""
