@@ -128,11 +128,17 @@ class NodeLedger:
 
     def find_block(self, block_hash: Hash32) -> Height | None:
         """Return the height of a block, or None."""
-        return self._chain.find_height(BlockHash(block_hash))
+        height = self._chain.find_height(BlockHash(block_hash))
+        return height if height is not None and self._has(height) else None
 
     def find_transaction(self, transaction_hash: Hash32) -> tuple[Height, int] | None:
-        """Return height and index of a transaction on chain, or None."""
-        return self._chain.find_transaction(TransactionHash(transaction_hash))
+        """Return height and index of a transaction on chain, or None.
+
+        A block that is being committed has its indexes a moment before it is the head; until then
+        it is not there for anyone.
+        """
+        place = self._chain.find_transaction(TransactionHash(transaction_hash))
+        return place if place is not None and self._has(place[0]) else None
 
     def find_log_heights(
         self,

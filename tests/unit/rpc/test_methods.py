@@ -148,6 +148,21 @@ def test_a_header_shows_our_profile(ask: Asker) -> None:
     assert block["transactions"][0]["gasPrice"] == "0x0"
 
 
+def test_a_block_is_there_only_once_it_is_the_head(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = ask.shown(ask.notes[0])
+    head_hash = ask("eth_getBlockByNumber", "latest", False)["hash"]
+    chain = ask.chain.ledger.chain
+
+    # The batch is written, the head not yet moved: what another thread may see in between.
+    monkeypatch.setattr(chain, "_head", chain.load_header(Height(1)))
+
+    assert ask("eth_getTransactionReceipt", sent) is None
+    assert ask("eth_getTransactionByHash", sent) is None
+    assert ask("eth_getBlockByHash", head_hash, False) is None
+
+
 def test_one_receipt_equals_the_same_in_its_block(ask: Asker) -> None:
     receipts = ask("eth_getBlockReceipts", "latest")
 
