@@ -1,9 +1,10 @@
-"""A private pcscd with virtual readers, for tests and the trial network; needs no root.
+"""A private pcscd with two virtual readers, for tests and the trial network; needs no root.
 
 pcscd takes its listening socket as systemd would hand it over, so every instance has a socket of
 its own in its own directory. Clients find it through ``PCSCLITE_CSOCK_NAME``. libpcsclite keeps the
-first daemon it reached, so a process talks to one instance in its life. vpcd listens on all
-interfaces: this is for development machines only.
+first daemon it reached, so a process talks to one instance in its life. vpcd has two slots for the
+whole daemon: a second block of settings adds readers that show the same two cards, so more cards
+need more daemons. It listens on all interfaces: this is for development machines only.
 """
 
 import contextlib
@@ -19,9 +20,6 @@ from types import TracebackType
 from typing import Final, Self
 
 from node.primitives.errors import Misconfigured
-
-READER_PAIRS_MAX: Final = 8
-"""pcscd has sixteen readers at most, and vpcd's come in pairs."""
 
 SOCKET_VARIABLE: Final = "PCSCLITE_CSOCK_NAME"
 """Where libpcsclite looks for its daemon."""
@@ -51,11 +49,9 @@ class CardStackMissing(Misconfigured):
 
 @dataclass(kw_only=True)
 class PrivateReaders:
-    """A running pcscd with pairs of virtual readers; enter it to start, leave it to stop."""
+    """A running pcscd with two virtual readers; enter it to start, leave it to stop."""
 
-    pair_count: int = 1
-    """Pairs of readers; each pair's slots listen on ``ports``."""
-    ports: list[int] = field(default_factory=list, init=False)
+    ports: tuple[int, int] = field(default=(0, 0), init=False)
     """A port for each reader, in pcscd's order."""
     directory: Path | None = field(default=None, init=False)
     """Its socket, configuration and log."""
@@ -83,8 +79,8 @@ class PrivateReaders:
         self.directory = Path(tempfile.mkdtemp(prefix="daicho-pcsc-"))
         settings = self.directory / "readers"
         settings.mkdir()
-        self.ports = _free_port_pairs(self.pair_count)
-        (settings / "vpcd").write_text(reader_settings(self.ports[::2], driver))
+        self.ports = _free_port_pair()
+        (settings / "vpcd").write_text(reader_settings(self.ports[0], driver))
         with (
             socket.socket(socket.AF_UNIX) as listening,
             (self.directory / "pcscd.log").open("wb") as log,
@@ -137,29 +133,22 @@ def find_driver() -> Path:
     return drivers[0]
 
 
-def reader_settings(first_ports: list[int], driver: Path) -> str:
-    """Return pcscd's settings for a pair of readers at each of these ports."""
-    return "\n".join(
-        f'FRIENDLYNAME "Daicho Virtual Reader {number}"\n'
+def reader_settings(port: int, driver: Path) -> str:
+    """Return pcscd's settings for readers that listen on ``port`` and the next."""
+    return (
+        'FRIENDLYNAME "Daicho Virtual Reader"\n'
         f"DEVICENAME   /dev/null:{port}\n"
         f"LIBPATH      {driver}\n"
         f"CHANNELID    {port}\n"
-        for number, port in enumerate(first_ports)
     )
 
 
-def _free_port_pairs(count: int) -> list[int]:
-    """Return pairs of neighbouring ports that were free a moment ago."""
-    ports: list[int] = []
-    with contextlib.ExitStack() as held:
-        while len(ports) < 2 * count:
-            first = held.enter_context(socket.socket())
-            second = held.enter_context(socket.socket())
-            try:
-                first.bind(("", 0))
-                port = first.getsockname()[1]
+def _free_port_pair() -> tuple[int, int]:
+    """Return two neighbouring ports that were free a moment ago."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("", 0))
+            port: int = first.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
                 second.bind(("", port + 1))
-            except (OSError, OverflowError):
-                continue
-            ports += [port, port + 1]
-    return ports
+                return port, port + 1

@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import load_der_x509_certificate
 
-from clients.identity.certificate import CertificateKind
 from services.sim.card.card import Fault, SimulatedCard
 from services.sim.card.files import CONTACTLESS_ATR, Habits, LockedStatus
-from tests.support.cards import HANAKO, card_of, issued, order_for
+from tests.support.cards import NEXT_GENERATION, card_of, certificate_of, order_for
 
 SELECT_JPKI = "00a4040c0ad392f000260100000001"
 SELECT_TEXT = "00a4040c0ad3921000310001010408"
@@ -93,7 +92,7 @@ def test_the_last_of_these_commands_is_answered(commands: Sequence[str], expecte
 
 def test_the_authentication_certificate_is_read_without_a_pin() -> None:
     card = card_of()
-    wanted = issued(CertificateKind.AUTHENTICATION, HANAKO).certificate
+    wanted = certificate_of("authentication", order_for())
     reads = [f"00b0{offset:04x}00" for offset in range(0, len(wanted), 256)]
 
     parts = exchange(card, SELECT_JPKI, AUTH_CERTIFICATE, *reads)[2:]
@@ -188,7 +187,7 @@ def test_signatures_verify_with_the_certificate(
 ) -> None:
     answer = exchange(card_of(), SELECT_JPKI, code, verify, key, command)[-1]
 
-    public = load_der_x509_certificate(issued(CertificateKind(kind), HANAKO).certificate)
+    public = load_der_x509_certificate(certificate_of(kind, order_for()))
     signer = public.public_key()
     assert isinstance(signer, rsa.RSAPublicKey)
     assert answer.endswith("9000")
@@ -210,7 +209,8 @@ def test_the_card_signs_anything_of_up_to_245_bytes() -> None:
 
 
 def test_the_next_generation_signs_with_p384() -> None:
-    card = SimulatedCard.issue(order_for(is_next_generation=True))
+    order = order_for(generation=NEXT_GENERATION)
+    card = SimulatedCard.issue(order)
     digest = hashes.Hash(hashes.SHA384())
     digest.update(b"abc")
 
@@ -219,8 +219,8 @@ def test_the_next_generation_signs_with_p384() -> None:
         "802a008030" + digest.finalize().hex() + "00",
     )[-1]  # fmt: skip
 
-    made = issued(CertificateKind.AUTHENTICATION, HANAKO, is_next_generation=True)
-    signer = load_der_x509_certificate(made.certificate).public_key()
+    certificate = certificate_of("authentication", order)
+    signer = load_der_x509_certificate(certificate).public_key()
     assert isinstance(signer, ec.EllipticCurvePublicKey)
     signer.verify(bytes.fromhex(answer[:-4]), b"abc", ec.ECDSA(hashes.SHA384()))
 

@@ -1,0 +1,1 @@
+"""A resident's My Number Card: reader, commands, codes, certificates, signatures, attributes."""
