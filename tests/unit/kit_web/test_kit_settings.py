@@ -1,17 +1,24 @@
 """One settings file for each service: what is wrong in it stops the start with its remedy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
 
 from node.primitives.errors import Misconfigured
 from services.kit.settings import (
+    AuthSettings,
     DatabaseSettings,
+    IssuerSettings,
     KitSettings,
+    PartnerSettings,
+    ServerSettings,
+    TenantSettings,
     database_url,
     load_service_settings,
 )
+
+ROOT = Path(__file__).parents[3]
 
 GOOD = """
 colour = "blue"
@@ -143,3 +150,40 @@ def test_a_password_comes_from_a_file_of_its_owner_alone(tmp_path: Path) -> None
     secret.chmod(0o600)
 
     assert database_url(settings) == "postgresql+asyncpg://board:p%40ss%2Fword@db.example/board"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BareSettings:
+    """A service without settings of its own."""
+
+    kit: KitSettings
+    """The kit's."""
+
+
+def test_the_settings_file_we_ship_is_good() -> None:
+    settings = load_service_settings(BareSettings, ROOT / "scripts" / "deploy" / "service.toml")
+
+    assert settings.kit.tenants[0].name == "五霞町"
+
+
+@pytest.mark.parametrize(
+    ("table", "kind"),
+    [
+        ("kit.server", ServerSettings),
+        ("kit.database", DatabaseSettings),
+        ("kit.auth", AuthSettings),
+        ("[[kit.auth.issuers]]", IssuerSettings),
+        ("[[kit.auth.partners]]", PartnerSettings),
+        ("[[kit.tenants]]", TenantSettings),
+    ],
+)
+def test_every_setting_is_explained(table: str, kind: type) -> None:
+    page = (ROOT / "docs" / "services.md").read_text()
+    rows = "\n".join(line for line in page.splitlines() if line.startswith("|"))
+
+    assert table in rows
+    forms = {
+        field.name: (f"`{field.name}`", f".{field.name}`", f".{field.name}]]`")
+        for field in fields(kind)
+    }
+    assert [name for name, known in forms.items() if not any(form in rows for form in known)] == []
