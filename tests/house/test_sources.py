@@ -30,8 +30,11 @@ def test_every_module_says_what_it_is() -> None:
 
 
 def test_modules_and_functions_stay_readable() -> None:
+    """Migrations are exempt: they list a schema once and are never edited again."""
     large = []
     for path in python_files(*PACKAGES):
+        if path.parent.name == "versions":
+            continue
         text = path.read_text()
         if text.count("\n") > MODULE_LINES_MAX:
             large.append(f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines")

@@ -95,6 +95,7 @@ def all_errors() -> list[type[LedgerError]]:
     waiting = [LedgerError]
     while waiting:
         error = waiting.pop()
-        found.add(error)
+        if error.__module__.partition(".")[0] in PACKAGES:
+            found.add(error)
         waiting += error.__subclasses__()
     return sorted(found, key=lambda error: (error.code, error.__name__))
