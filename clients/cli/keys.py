@@ -19,12 +19,14 @@ from clients.wallet.wallet import (
     Entry,
     Kind,
     OpenWallet,
+    UnknownKey,
     Wallet,
     create_wallet,
     decode_wallet,
     encode_wallet,
 )
 from node.primitives.errors import InvalidInput, Misconfigured
+from node.primitives.types import Address
 from node.settings import read_secret
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -137,11 +139,21 @@ def change_passphrase(
     )
 
 
-def sector_addresses(session: Session) -> tuple[bytes, ...]:
-    """Return the addresses of the wallet's sectors; none without a wallet."""
-    if not session.home.wallet_path.exists():
-        return ()
-    return tuple(each.public for each in _load(session).entries if each.kind is Kind.SECTOR)
+def sector_address(session: Session, sector: str) -> Address:
+    """Return the address of one sector; there is no function for all of them.
+
+    A node that is asked about two at once learns that they are one person's.
+
+    Raises:
+        UnknownKey: The wallet has no key for it.
+        Misconfigured: There is no wallet.
+
+    Spec: WALLET-UNLINKED.
+    """
+    entry = _load(session).find(Kind.SECTOR, sector)
+    if entry is None:
+        raise UnknownKey(f"wallet: no key for sector {sector}; `daicho resident keys list` shows")
+    return Address(entry.public)
 
 
 def _unlock(session: Session, passphrase_file: Path | None) -> OpenWallet:

@@ -17,7 +17,7 @@ import click
 
 from clients.cli.home import Home, fetch_start, synced
 from clients.cli.keys import group as keys_group
-from clients.cli.keys import sector_addresses
+from clients.cli.keys import sector_address
 from clients.cli.session import Session
 from clients.cli.texts import Language
 from clients.core.light_client import LightClient, Observation, Proven, SyncReport, Verdict
@@ -37,7 +37,7 @@ DEFAULT_HOME: Final = Path("~/.daicho/resident")
 EXAMPLES: Final = """\b
 Examples:
   daicho resident init --network network.toml --checkpoint checkpoint.json
-  daicho resident status --account 0x…
+  daicho resident status --sector health
   daicho resident keys create
   daicho resident keys add health
   daicho resident proof transaction 0x…
@@ -131,30 +131,33 @@ def init(session: Session, network: Path, checkpoint: Path) -> None:
 
 
 @group.command("status")
-@click.option("--account", type=ADDRESS, multiple=True, help="Tell this account's role too.")
+@click.option("--sector", help="Tell the role of the wallet's address in this sector too.")
+@click.option("--account", type=ADDRESS, help="Tell the role of this account too.")
 @click.pass_obj
-def status(session: Session, account: tuple[bytes, ...]) -> None:
-    """Show the verified head, what each node said, and the roles of accounts.
+def status(session: Session, sector: str | None, account: bytes | None) -> None:
+    """Show the verified head, what each node said, and the role of one account.
 
-    Without --account, the accounts are those of the wallet's sectors.
+    One at a time: a node that is asked about two sectors at once could link them.
     """
-    accounts_asked = account or sector_addresses(session)
+    if sector is not None and account is not None:
+        raise click.UsageError("give --sector or --account, not both")
+    address = None if account is None else Address(account)
+    if sector is not None:
+        address = sector_address(session, sector)
 
-    async def ask(client: LightClient) -> list[object]:
-        shown: list[object] = []
-        for each in accounts_asked:
-            address = Address(each)
-            found = await read_proven(client, lambda view, at=address: read_standing(view, at))  # type: ignore[misc]
-            shown.append(_shown_standing(session, address, found))
-        return shown
+    async def ask(client: LightClient) -> object:
+        if address is None:
+            return None
+        found = await read_proven(client, lambda view: read_standing(view, address))
+        return _shown_standing(session, address, found)
 
-    report, accounts = _run(session, ask)
+    report, standing = _run(session, ask)
     session.output.result(
         {
             "status": "verified",
             **_shown_header(report.head),
             "nodes": _shown_nodes(session, report.observations),
-            **({"accounts": accounts} if accounts else {}),
+            **({} if standing is None else {"account": standing}),
         },
         title=_title(session, report.head),
     )

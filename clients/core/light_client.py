@@ -8,7 +8,8 @@ Spec: LIGHT-WITNESS, LIGHT-FORK, LIGHT-READ, LIGHT-ANCESTOR.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
@@ -57,6 +58,10 @@ NODE_COUNT_MAX: Final = 64
 
 ANCESTOR_DISTANCE_MAX: Final = 20_000
 """Most headers walked back by their hashes to reach an old block."""
+
+
+NODE_TIME_S: Final = 60.0
+"""Longest one node may take for one question, however many headers that needs."""
 
 
 class NoVerifiedAnswer(Unavailable):
@@ -143,6 +148,7 @@ class LightClient:
         *,
         limits: TrustLimits,
         now_s: Callable[[], int],
+        node_time_s: float = NODE_TIME_S,
     ) -> None:
         """Stand at ``trust``.
 
@@ -155,6 +161,7 @@ class LightClient:
         self._nodes = tuple(nodes)
         self._limits = limits
         self._now_s = now_s
+        self._node_time_s = node_time_s
 
     async def sync(self) -> SyncReport:
         """Ask every node for its head, verify each, and trust the newest.
@@ -209,10 +216,11 @@ class LightClient:
         """Verify one node's head, coming from what we trust."""
         header: Header | None = None
         try:
-            header = header_of(await node.call("daicho_getFinality", "latest"))
-            if header.height > self.trust.head.height:
-                verified = await self._follow(node, self.trust.head, header.height, header)
-                return _Reached(node=node, header=verified)
+            async with self._patience(node):
+                header = header_of(await node.call("daicho_getFinality", "latest"))
+                if header.height > self.trust.head.height:
+                    verified = await self._follow(node, self.trust.head, header.height, header)
+                    return _Reached(node=node, header=verified)
         except (InvalidInput, NodeUnavailable) as error:
             return _observe(node, error, header)
         return self._judge_known(node, header)
@@ -254,7 +262,8 @@ class LightClient:
         if header.height < best.header.height:
             if header.hash == best.header.parent_hash:
                 return _observed(other, Verdict.AGREES, "")
-            known = await self._header_from(best.node, header.height)
+            async with self._patience(best.node):
+                known = await self._header_from(best.node, header.height)
         if header.hash != known.hash:
             raise ForkEvidence(first=known, second=header).to_error()
         if best.header.timestamp_s - header.timestamp_s > self._limits.staleness_s:
@@ -461,6 +470,23 @@ class LightClient:
                 child = header
         return child
 
+    @asynccontextmanager
+    async def _patience(self, node: Node) -> AsyncIterator[None]:
+        """Bound how long one node may take, so that none can hold up the others.
+
+        Raises:
+            NodeUnavailable: Time is up.
+
+        Spec: LIGHT-BOUNDS.
+        """
+        try:
+            async with asyncio.timeout(self._node_time_s):
+                yield
+        except TimeoutError as error:
+            raise NodeUnavailable(
+                f"{node.name} took over {self._node_time_s:g} s", rule="LIGHT-BOUNDS"
+            ) from error
+
     async def _first(
         self,
         ask: Callable[[Node], Awaitable[Value]],
@@ -474,7 +500,8 @@ class LightClient:
         observations: list[Observation] = []
         for node in self._nodes:
             try:
-                value = await ask(node)
+                async with self._patience(node):
+                    value = await ask(node)
             except (InvalidInput, NodeUnavailable) as error:
                 observations.append(_observe(node, error, None))
                 continue

@@ -105,7 +105,7 @@ def test_a_resident_verifies_a_real_network(network: TrialNetwork, folder: Path)
     assert (account["exists"], account["nonce"]) == (True, 1)
 
     status = daicho(*home, "status", "--account", "0x" + key.address.hex())
-    assert status["accounts"][0]["is_governor"]
+    assert status["account"]["is_governor"]
     assert {each["verdict"] for each in status["nodes"]} <= {"agrees", "behind"}
     assert status["height"] >= proven["height"]
 

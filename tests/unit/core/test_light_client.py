@@ -1,5 +1,9 @@
-"""LIGHT-WITNESS, LIGHT-FORK, LIGHT-READ, LIGHT-ANCESTOR: one client over several nodes."""
+"""One client over several nodes: whom it believes, and what it says of the others.
 
+LIGHT-WITNESS, LIGHT-FORK, LIGHT-READ, LIGHT-ANCESTOR, LIGHT-BOUNDS.
+"""
+
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -217,3 +221,58 @@ def test_a_client_needs_a_node_and_takes_a_bounded_number() -> None:
     for nodes in ([], [honest("one")] * (light_client.NODE_COUNT_MAX + 1)):
         with pytest.raises(InvalidInput):
             client_of(*nodes)
+
+
+class StallingNode(HeaderNode):
+    """A node that never finishes an answer to one method."""
+
+    def __init__(self, method: str, headers: list[Header]) -> None:
+        super().__init__("stalling", headers)
+        self.method = method
+
+    async def call(self, method: str, *params: object) -> object:
+        if method == self.method:
+            await asyncio.Event().wait()
+        return await super().call(method, *params)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("daicho_getFinality", id="its head"),
+        pytest.param("debug_getRawHeader", id="its past"),
+    ],
+)
+async def test_a_node_that_stalls_holds_up_nobody(method: str) -> None:
+    longer = [*CHAIN, header_after(CHAIN[40], KEYS)]
+    client = LightClient(
+        [StallingNode(method, longer), honest("two", 38)],
+        trust_in(GENESIS),
+        limits=LIMITS,
+        now_s=lambda: NOW_S,
+        node_time_s=0.05,
+    )
+
+    report = await client.sync()
+
+    assert report.head == CHAIN[38]
+    assert [each.verdict for each in report.observations] == [
+        Verdict.UNAVAILABLE,
+        Verdict.AGREES,
+    ]
+
+
+async def test_a_node_that_stalls_over_one_answer_is_passed_by() -> None:
+    client = LightClient(
+        [StallingNode("debug_getRawHeader", CHAIN), honest("two")],
+        trust_in(GENESIS),
+        limits=LIMITS,
+        now_s=lambda: NOW_S,
+        node_time_s=0.05,
+    )
+    await client.sync()
+
+    found = await client.header(height(7))
+
+    assert found.node == "two"
+    assert "LIGHT-BOUNDS" in found.observations[0].detail

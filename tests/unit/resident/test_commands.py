@@ -1,8 +1,8 @@
-"""WALLET-COMMANDS, LIGHT-START: `daicho resident` before a real port, in Japanese and English."""
+"""WALLET-COMMANDS, WALLET-UNLINKED, LIGHT-START: `daicho resident` before a real port."""
 
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,13 @@ import pytest
 
 from clients.cli import resident
 from clients.cli.texts import TEXTS, Language
+from clients.wallet.wallet import Kind, decode_wallet
+from contracts.artifact import load_artifact
 from node.cli.main import main
 from node.consensus.checkpoint import build_checkpoint, encode_checkpoint, sign_checkpoint
+from node.genesis.system_contracts import PERMISSIONS_NAME, mapping_slot, word_of_address
 from node.primitives.crypto import PrivateKey
+from node.primitives.types import Address, Height
 from tests.support.ledger import GOVERNOR_KEY, MUNICIPALITY_KEYS, OUTSIDER_KEY
 from tests.support.rpc import RpcChain, book, serving
 
@@ -29,6 +33,7 @@ class Bench:
         self.network = folder / "network.toml"
         self.checkpoint = folder / "checkpoint.json"
         self.home = folder / "home"
+        self.asked: list[object] = []
         self.describe(chain.ledger.genesis.header.hash.hex())
 
     def describe(self, genesis: str, *, has_nodes: bool = True) -> None:
@@ -66,8 +71,21 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(resident, "now_s", lambda: chain.now_s)
     with serving(chain) as thread:
         made = Bench(tmp_path, chain, thread.port)
+        prove = chain.backend.prove_account
+
+        def watch(at: Height, address: Address, slots: Sequence[int]) -> Any:
+            made.asked.append([address.hex(), [f"{slot:064x}" for slot in slots]])
+            return prove(at, address, slots)
+
+        monkeypatch.setattr(chain.backend, "prove_account", watch)
         made.sign(*MUNICIPALITY_KEYS[:2])
         yield made
+
+
+def mapping_slot_of(account: bytes) -> int:
+    """Return the slot that says until when an account is a resident."""
+    base = load_artifact(PERMISSIONS_NAME).layout["residents"].slot
+    return mapping_slot(base, word_of_address(Address(account)))
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> Any:
@@ -86,7 +104,7 @@ def test_a_resident_starts_and_sees_the_verified_head(
 
     assert status["block_hash"] == "0x" + bench.chain.ledger.head.hash.hex()
     assert [each["verdict"] for each in status["nodes"]] == ["unavailable", "agrees"]
-    assert status["accounts"][0]["resident_until_s"] == 0
+    assert status["account"]["resident_until_s"] == 0
 
 
 @pytest.mark.parametrize(
@@ -111,9 +129,9 @@ def test_sentences_come_in_two_languages(
 ) -> None:
     bench.init()
     accounts = [OUTSIDER_KEY, GOVERNOR_KEY, MUNICIPALITY_KEYS[0]]
-    asked = [word for key in accounts for word in ("--account", "0x" + key.address.hex())]
-
-    assert bench.run("status", *asked, language=language) == 0
+    for key in accounts:
+        asked = ("--account", "0x" + key.address.hex())
+        assert bench.run("status", *asked, language=language) == 0
 
     said = capsys.readouterr().out
     assert [word for word in words if word not in said] == []
@@ -217,3 +235,28 @@ def test_a_folder_that_cannot_be_written_is_named(
 @pytest.mark.parametrize("word", ["0x11", "zz" * 20, "0x" + "1" * 41])
 def test_a_malformed_address_is_a_usage_error(bench: Bench, word: str) -> None:
     assert bench.run("proof", "account", word) == 2
+
+
+def test_no_two_sectors_are_asked_about_together(bench: Bench) -> None:
+    bench.init()
+    password = bench.folder / "passphrase"
+    password.write_text("correct horse battery")
+    password.chmod(0o600)
+    secret = ("--passphrase-file", password)
+    bench.run("keys", "create", *secret)
+    for sector in ("health", "library"):
+        assert bench.run("keys", "add", sector, *secret) == 0
+    entries = decode_wallet((bench.home / "wallet.json").read_bytes()).entries
+    address = {each.name: each.public.hex() for each in entries if each.kind is Kind.SECTOR}
+
+    bench.asked.clear()
+    assert bench.run("status", "--sector", "health") == 0
+
+    said = json.dumps(bench.asked)
+    slot = mapping_slot_of(bytes.fromhex(address["health"]))
+    assert f"{slot:064x}" in said
+    assert address["library"] not in said
+    assert f"{mapping_slot_of(bytes.fromhex(address['library'])):064x}" not in said
+    assert bench.run("status") == 0
+    assert bench.run("status", "--sector", "health", "--account", NOBODY) == 2
+    assert bench.run("status", "--sector", "unknown") == 1
