@@ -18,6 +18,10 @@ from services.sim.card.card import Fault, SimulatedCard
 CONNECT_TIMEOUT_S: Final = 10.0
 """How long to wait for the reader to listen."""
 
+PAUSE_AFTER_FAULT_S: Final = 1.0
+"""The daemon looks for cards every 0.4 s; one that failed and is replaced faster is taken for the
+same one, and never powered again."""
+
 _OFF_ON_RESET: Final = (b"\x00", b"\x01", b"\x02")
 _GET_ATR: Final = b"\x04"
 
@@ -36,6 +40,7 @@ class HeldCard:
         self._port = port
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self._has_failed = False
 
     def __enter__(self) -> Self:
         """Insert the card."""
@@ -70,11 +75,15 @@ class HeldCard:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        if self._has_failed:
+            time.sleep(PAUSE_AFTER_FAULT_S)
+            self._has_failed = False
 
     def _serve(self, link: socket.socket) -> None:
         try:
             while (message := _receive(link)) is not None:
                 reply = self._reply(message)
+                self._has_failed |= isinstance(reply, Fault)
                 if reply is Fault.TORN_AWAY:
                     break
                 if isinstance(reply, bytes):
