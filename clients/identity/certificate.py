@@ -16,7 +16,6 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.utils import CryptographyDeprecationWarning
 
 from node.primitives.crypto import sha256
 from node.primitives.errors import MalformedMessage
@@ -39,9 +38,13 @@ UNREADABLE: Final = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
     UnsupportedAlgorithm,
-    CryptographyDeprecationWarning,
+    TypeError,
+    UserWarning,
 )
-"""What the library raises on bytes that are no certificate, list or response."""
+"""What the library raises on bytes that are no certificate, list or response.
+
+A name with a bit string raises ``TypeError``; odd lengths warn, which fails where warnings do.
+"""
 
 ExtensionValue = TypeVar("ExtensionValue", bound=x509.ExtensionType)
 

@@ -155,13 +155,22 @@ def verify_path(
     issuer = store.find_issuer(certificate)
     checks = (
         _check_issuer(issuer, kind),
-        _check_validity(certificate, issuer, at),
-        _check_policy(certificate, kind),
-        _check_usage(certificate, kind),
-        _check_key(certificate),
+        check_validity(certificate, issuer, at),
+        *check_profile(certificate, kind).checks,
         _check_x509(certificate, issuer, at),
     )
     return PathReport(report=Report(checks=checks), authority=issuer)
+
+
+def check_profile(certificate: CardCertificate, kind: CertificateKind) -> Report:
+    """Return the checks of policy, usage and key, which need no authority."""
+    return Report(
+        checks=(
+            _check_policy(certificate, kind),
+            _check_usage(certificate, kind),
+            _check_key(certificate),
+        )
+    )
 
 
 def _check_issuer(issuer: TrustedAuthority | None, kind: CertificateKind) -> Check:
@@ -174,7 +183,7 @@ def _check_issuer(issuer: TrustedAuthority | None, kind: CertificateKind) -> Che
     )
 
 
-def _check_validity(
+def check_validity(
     certificate: CardCertificate, issuer: TrustedAuthority | None, at: datetime
 ) -> Check:
     """Check that certificate and authority are both valid.

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from clients.identity.certificate import CardKey
+from clients.identity.report import Check
 from node.primitives.crypto import sha256
 
 SIGNATURE_SIZE_MAX: Final = 512
@@ -63,3 +64,17 @@ def is_card_signature(key: CardKey, message: bytes, signature: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def check_signature(key: CardKey, message: bytes, signature: bytes) -> Check:
+    """Return the check that the card signed ``message``.
+
+    Spec: ID-SIGNATURE.
+    """
+    signed = is_card_signature(key, message, signature)
+    return Check(
+        rule="ID-SIGNATURE",
+        passed=signed,
+        expected="the certificate's key signed the text",
+        found="it did" if signed else "it did not",
+    )

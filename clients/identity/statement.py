@@ -215,6 +215,11 @@ def decode_statement(text: bytes) -> Statement:
     return statement
 
 
+def is_audience(text: str) -> bool:
+    """Return whether ``text`` is a host name in lower case of at most 100 characters."""
+    return _AUDIENCE.fullmatch(text) is not None
+
+
 def compute_device_hash(text: bytes) -> Hash32:
     """Return the hash a device key signs for a statement (EIP-191, version 0x45)."""
     return keccak256(b"\x19Ethereum Signed Message:\n" + str(len(text)).encode() + text)
@@ -251,7 +256,7 @@ def _check_fields(statement: Statement) -> None:
     )
     if any(value is not None and len(value) != size for value, size in sizes):
         raise _malformed("a field has another length")
-    if not _AUDIENCE.fullmatch(statement.audience):
+    if not is_audience(statement.audience):
         raise _malformed("the audience is a host name in lower case")
     if (statement.device is not None) is not rule.has_device:
         raise _malformed("a device key where none belongs, or none where one does")

@@ -34,7 +34,7 @@ from clients.identity.revocation import (
     Undetermined,
     find_staleness,
 )
-from clients.identity.signature import is_card_signature
+from clients.identity.signature import check_signature
 from node.primitives.errors import Unavailable
 
 
@@ -147,13 +147,7 @@ class DirectVerifier:
         """
         certificate = decode_certificate(evidence.certificate)
         path = verify_path(certificate, self._store, kind=kind, at=now)
-        signed = is_card_signature(certificate.key, evidence.message, evidence.signature)
-        signature = Check(
-            rule="ID-SIGNATURE",
-            passed=signed,
-            expected="the certificate's key signed the text",
-            found="it did" if signed else "it did not",
-        )
+        signature = check_signature(certificate.key, evidence.message, evidence.signature)
         status: CertificateStatus = Undetermined(why="no trusted authority to ask")
         if path.authority is not None:
             status = await self.find_status(

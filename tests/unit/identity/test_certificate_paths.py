@@ -249,6 +249,15 @@ def test_a_certificate_beyond_the_bound_is_not_read() -> None:
         assert ("at most" in refused.value.message) is (size > CERTIFICATE_SIZE_MAX)
 
 
+def test_a_name_that_is_a_bit_string_is_malformed() -> None:
+    der = new_hierarchy().issue_card(RESIDENT, at=NOW).authentication.der
+    country = bytes.fromhex("060355040613024a50")
+    assert country in der
+
+    with pytest.raises(MalformedCertificate, match="does not decode"):
+        decode_certificate(der.replace(country, bytes.fromhex("060355040603020050")))
+
+
 def test_a_trust_store_holds_authorities_only() -> None:
     hierarchy = new_hierarchy()
     leaf = hierarchy.issue_card(RESIDENT, at=NOW).authentication.der
