@@ -70,6 +70,9 @@ GROUPS: Final[dict[str, Attachment]] = {
         target="clients.cli.resident:group",
         help="Read the ledger from one's own device, every answer verified.",
     ),
+    "card": Attachment(
+        target="clients.card.commands:group", help="Read a My Number Card, and try its keys."
+    ),
     "doctor": Attachment(
         target="node.cli.doctor:command", help="Check this machine and name what to repair."
     ),
