@@ -7,7 +7,6 @@ until SIGTERM or Ctrl-C, lets running requests end, stops the tasks, and closes.
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from aiohttp import web
 
-from node.log import Log, start_log
+from node.log import Log
 from node.primitives.errors import Misconfigured
 from services.kit.app import ServiceDefinition, build_app
 from services.kit.auth import TenantId
@@ -24,6 +23,7 @@ from services.kit.clock import Clock, SystemClock
 from services.kit.database import Database, open_database
 from services.kit.health import ReadinessCheck, database_check
 from services.kit.issuers import load_trust
+from services.kit.logs import start_service_log
 from services.kit.messages import KIT_LOCALE, Catalogue, load_catalogue
 from services.kit.schema import check_schema, upgrade
 from services.kit.settings import HasKit, database_url, load_service_settings
@@ -122,7 +122,7 @@ def run_service(service: Service[Any], config: Path) -> None:
         DatabaseUnavailable: The database does not answer.
     """
     settings = service.load_settings(config)
-    log = start_log(settings.kit.log.level, settings.kit.log.format, sys.stderr)
+    log = start_service_log(settings.kit.log)
     try:
         asyncio.run(_run(service, settings))
     finally:

@@ -1,7 +1,9 @@
 """A request's path through the kit: what is answered, what is refused, and what is never told."""
 
 import asyncio
+import io
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,11 +12,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from openapi_spec_validator import validate
 
+from node.log import HumanFormatter
 from node.primitives.errors import Unavailable
 from services.kit.app import build_app
 from services.kit.auth import Access
 from services.kit.documents import Document, Line, find_unbounded
 from services.kit.health import ReadinessCheck
+from services.kit.logs import ValuesFilter
 from services.kit.operations import Call, WrongOperation, operation
 from tests.support.board_service import (
     PLANTED_ADDRESS,
@@ -479,3 +483,29 @@ def test_personal_operations_need_an_audit(board: Board) -> None:
 
     with pytest.raises(WrongOperation):
         build_app(type(service)(**{**parts, "record_read": None}))
+
+
+async def test_bytes_that_are_not_http_reach_no_log(open_client: Open) -> None:
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(HumanFormatter())
+    handler.addFilter(ValuesFilter())
+    client = await open_client()
+    logging.getLogger().addHandler(handler)
+    try:
+        for sent in (
+            f"GET /{PLANTED_ADDRESS} HTTQ/9\r\n\r\n",
+            f"GET / HTTP/1.1\r\nHost: a\r\n{PLANTED_ADDRESS} : x\r\n\r\n",
+            f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {PLANTED_ADDRESS}\r\n\r\n",
+            f"GET /{PLANTED_ADDRESS * 600} HTTP/1.1\r\nHost: a\r\n\r\n",
+        ):
+            reader, writer = await asyncio.open_connection(client.host, client.port)
+            writer.write(sent.encode())
+            assert (await reader.read(200)).startswith(b"HTTP/1.0 400")
+            writer.close()
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    assert "Error handling request" in lines.getvalue()
+    assert PLANTED_ADDRESS not in lines.getvalue()
+    assert "127.0.0.1" not in lines.getvalue()

@@ -1,14 +1,24 @@
 """Failures are told by type and place; redacted values show themselves nowhere."""
 
+import io
 import json
 import logging
+import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from node.log import FIELDS, HumanFormatter, JsonFormatter
 from node.primitives.errors import Unavailable
-from services.kit.logs import CAUSES_MAX, Redacted, describe_failure
+from node.settings import LogFormat, LogSettings
+from services.kit.logs import (
+    CAUSES_MAX,
+    Redacted,
+    ValuesFilter,
+    describe_failure,
+    start_service_log,
+)
 
 PLANTED = "五霞花子 0280-84-1111"
 
@@ -61,3 +71,43 @@ def test_both_forms_of_a_log_line_hold_no_planted_value() -> None:
 
     assert all(PLANTED not in line and "花子" not in line for line in lines)
     assert json.loads(lines[1])["person"] == "Redacted(…)"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "arguments", "line"),
+    [
+        pytest.param("aiohttp.server", "refused %s", (PLANTED,), "refused %s", id="a value"),
+        pytest.param("asyncio", f"task failed\n{PLANTED}", (), "task failed", id="further lines"),
+        pytest.param("services.kit", "sent %d", (3,), "sent 3", id="our own"),
+        pytest.param("daicho.http", "100%", (), "100%", id="a percent sign"),
+    ],
+)
+def test_of_what_libraries_say_the_fixed_part_is_kept(
+    name: str, message: str, arguments: tuple[object, ...], line: str
+) -> None:
+    error = failed()
+    record = logging.LogRecord(
+        name, logging.ERROR, "", 0, message, arguments, (type(error), error, error.__traceback__)
+    )
+
+    assert ValuesFilter().filter(record)
+    told = HumanFormatter().format(record)
+
+    assert f" {line}  failure=" in told
+    assert PLANTED not in told
+
+
+def test_a_services_log_is_written_without_values() -> None:
+    root = logging.getLogger()
+    before, level, hook = root.handlers, root.level, threading.excepthook
+    lines = io.StringIO()
+    writer = start_service_log(LogSettings(format=LogFormat.JSON), lines)
+    try:
+        logging.getLogger("library").error("no %s", PLANTED, exc_info=failed())
+    finally:
+        writer.stop()
+        root.handlers, threading.excepthook = before, hook
+        root.setLevel(level)
+
+    assert json.loads(lines.getvalue())["failure"].startswith('"RuntimeError')
+    assert "花子" not in lines.getvalue()
