@@ -1,6 +1,7 @@
 """LIGHT-START: two municipalities vouch for the first header, as the network's file lists them."""
 
 import json
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from tests.support.light import (
     header_after,
     trust_in,
 )
+from tests.support.source import ROOT
 
 CHAIN = chain_with_sets([KEYS] * 6)
 NETWORK = NetworkDescription(
@@ -165,3 +167,12 @@ def test_a_wrong_description_is_refused_with_its_remedy(
 ) -> None:
     with pytest.raises(Misconfigured, match=name):
         load_network(write(tmp_path, text))
+
+
+def test_the_description_in_the_operators_guide_is_a_good_one(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "operate" / "resident.md").read_text(encoding="utf-8")
+    example = guide.split("```toml")[1].split("```")[0]
+
+    network = load_network(write(tmp_path, textwrap.dedent(example)))
+
+    assert [name for name, _ in network.nodes] == ["つくば市", "境町"]

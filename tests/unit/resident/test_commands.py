@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from clients.cli import resident
@@ -19,6 +20,7 @@ from node.primitives.crypto import PrivateKey
 from node.primitives.types import Address, Height
 from tests.support.ledger import GOVERNOR_KEY, MUNICIPALITY_KEYS, OUTSIDER_KEY
 from tests.support.rpc import RpcChain, book, serving
+from tests.support.source import ROOT
 
 NOBODY = "0x" + "77" * 20
 
@@ -260,3 +262,17 @@ def test_no_two_sectors_are_asked_about_together(bench: Bench) -> None:
     assert bench.run("status") == 0
     assert bench.run("status", "--sector", "health", "--account", NOBODY) == 2
     assert bench.run("status", "--sector", "unknown") == 1
+
+
+def test_every_command_in_the_residents_guide_exists() -> None:
+    guide = (ROOT / "docs" / "operate" / "resident.md").read_text(encoding="utf-8")
+    lines = [line for line in guide.splitlines() if line.startswith("daicho resident ")]
+
+    for line in lines:
+        command: click.Command = resident.group
+        for word in line.split()[2:]:
+            if isinstance(command, click.Group):
+                command = command.commands[word]
+            elif word.startswith("--"):
+                assert word in {name for option in command.params for name in option.opts}, line
+    assert len(lines) >= 5
