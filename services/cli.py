@@ -26,6 +26,7 @@ SERVICES: Final[dict[str, tuple[str, str]]] = {
         "services.relay.service:SERVICE",
         "Signs and sends what services write to the ledger.",
     ),
+    "example": ("services.example.service:SERVICE", "A noticeboard; begin a new service from it."),
 }
 """Every service: ``module:attribute`` of its ``Service``, and a line for the help."""
 

@@ -18,6 +18,7 @@ from services.kit.clock import Clock
 from services.kit.events import Event, new_event_id, to_milliseconds
 from services.kit.intents import STATE_CHANGED, IntentState
 from services.kit.outbox import INTENDED, EventConflict, publish
+from services.kit.reports import ROOT_ANCHORED
 from services.relay import store
 from services.relay.operations import (
     DATA_SIZE_MAX,
@@ -26,7 +27,7 @@ from services.relay.operations import (
     compute_void,
     compute_word,
 )
-from services.relay.roots import ROOT_ANCHORED, build_anchor, parse_root, read_root
+from services.relay.roots import build_anchor, parse_root, read_root
 
 WITHDRAWN: Final = "jp.daicho.chain.withdrawn.v1"
 """Type of the event by which a service gives an operation up."""

@@ -17,9 +17,6 @@ from node.primitives.types import Address, Hash32
 from services.kit.events import Event
 from services.relay.operations import Operation, Word, compute_word
 
-ROOT_ANCHORED: Final = "jp.daicho.audit.root-anchored.v1"
-"""Type of the event that tells a service where its root is anchored."""
-
 ANCHOR_GAS: Final = 250_000
 """Gas of an anchor; the first of a stream measures 150,000 in contracts/gas-report.json."""
 
