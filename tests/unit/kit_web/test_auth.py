@@ -318,6 +318,15 @@ async def test_a_proof_that_holds_the_private_key_is_refused() -> None:
     assert raised.value.fault is TokenFault.KEY
 
 
+async def test_a_proof_that_the_devices_key_did_not_sign_is_refused() -> None:
+    device = PEOPLE.device_key.as_dict(private=False)
+
+    with pytest.raises(ProofInvalid) as raised:
+        await ask_bound({"key": ECKey.generate_key("P-256"), "header": {"jwk": device}})
+
+    assert raised.value.fault is TokenFault.SIGNATURE
+
+
 async def test_a_proof_passes_once() -> None:
     trust = PEOPLE.trust()
     token = PEOPLE.resident_token()
