@@ -3,7 +3,6 @@
 Signing is deterministic: the same transaction always has the same bytes and the same hash.
 """
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ from eth_keyfile.keyfile import decode_keyfile_json
 
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import InvalidInput, Misconfigured
+from node.primitives.json_text import decode_json
 from node.primitives.transaction import Transaction, sign_transaction
 from node.primitives.types import Address
 from services.relay.machine import Candidate
@@ -28,7 +28,9 @@ def load_key(path: Path, password: str) -> PrivateKey:
     """
     try:
         with path.open("rb") as file:
-            document = json.loads(file.read(KEYSTORE_SIZE_MAX))
+            document = decode_json(file.read(KEYSTORE_SIZE_MAX))
+        if not isinstance(document, dict):
+            raise InvalidInput("keystore: expected an object")
         return PrivateKey(decode_keyfile_json(document, password.encode()))
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be read; name the relay's keystore") from error
