@@ -78,15 +78,17 @@ async def measure(database: Database, *, is_bare: bool) -> dict[str, object]:
 
     async with database.write() as tx:
         await tx.execute(text("update loan set count = 0"))
-    started = time.perf_counter()
+    started, started_cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(work(connection) for connection in range(CONNECTIONS)))
     seconds = time.perf_counter() - started
+    cpu_seconds = time.process_time() - started_cpu
     async with database.read() as tx:
         total = (await tx.execute(text("select sum(count) from loan"))).scalar_one()
     assert total == CONNECTIONS * WRITES
     latencies.sort()
     return {
         "writes_per_s": round(total / seconds),
+        "cpu_ms_per_write": round(cpu_seconds / total * 1_000, 2),
         "latency_ms_median": round(latencies[len(latencies) // 2] * 1_000, 1),
         "latency_ms_99th": round(latencies[len(latencies) * 99 // 100] * 1_000, 1),
         "attempts_per_write": round(attempts / total, 3),

@@ -1,8 +1,10 @@
 """Outbox: events commit with their cause, go out in order per subject, and are never dropped."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.primitives.errors import Misconfigured
 from services.kit import deliveries, outbox
@@ -252,3 +254,37 @@ async def test_a_subscriber_names_its_types(database: Database, types: tuple[str
     with pytest.raises(Misconfigured):
         async with database.write() as tx:
             await subscribe(tx, make_subscriber(types=types))
+
+
+async def test_a_later_event_of_a_subject_is_numbered_after_the_earlier_has_committed(
+    database: Database, clock: FakeClock
+) -> None:
+    async with database.write() as tx:
+        await publish(tx, make_event("a1"))
+        later = asyncio.create_task(database.transact(lambda tx: publish(tx, make_event("a2"))))
+        await asyncio.sleep(0.2)
+        assert not later.done()
+    await later
+
+    (first,) = await take(database, clock)
+    assert ids((first,)) == ["a1"]
+    async with database.write() as tx:
+        await acknowledge(tx, first)
+    (second,) = await take(database, clock)
+    assert ids((second,)) == ["a2"]
+    assert second.sequence == await later
+
+
+async def test_two_dispatchers_never_take_the_same_delivery(
+    database: Database, clock: FakeClock
+) -> None:
+    await tell(database, *(make_event(f"e{n}", subject=f"s{n}") for n in range(20)))
+
+    async def lease(tx: AsyncConnection) -> tuple[Delivery, ...]:
+        return await lease_deliveries(tx, LIBRARY, now=clock.now(), count_max=7)
+
+    batches = await asyncio.gather(*(database.transact(lease) for _ in range(4)))
+    taken = [name for batch in batches for name in ids(batch)]
+
+    assert sorted(taken) == sorted(f"e{n}" for n in range(20))
+    assert all(len(batch) <= 7 for batch in batches)
