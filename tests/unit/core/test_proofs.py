@@ -19,7 +19,7 @@ from clients.core.proofs import (
 from node.execution.evm import compute_contract_address
 from node.primitives.errors import InvalidInput
 from node.primitives.header import Header
-from node.primitives.trie import InvalidProof, build_ordered_proof
+from node.primitives.trie import InvalidProof, build_ordered_proof, compute_ordered_root
 from node.primitives.types import Address, Hash32
 from tests.support.ledger import GOVERNOR_KEY, Ledger, Made, encode_call, key_of
 from tests.support.rpc import book
@@ -241,3 +241,11 @@ def test_the_bloom_tells_which_blocks_need_no_reading() -> None:
     assert not may_hold_logs(at.header, address=NOBODY)
     assert not may_hold_logs(at.header, address=at.book, topics=(Hash32(b"\x09" * 32),))
     assert not may_hold_logs(at.ledger.genesis.header, address=at.book)
+
+
+def test_a_sealed_block_has_one_receipt_for_each_transaction() -> None:
+    at = sample()
+    lopsided = replace(at.header, receipts_root=compute_ordered_root(at.receipts[:2]))
+
+    with pytest.raises(InvalidProof, match="one receipt for each"):
+        prove_receipts(lopsided, at.transactions, at.receipts[:2])
