@@ -4,59 +4,45 @@ schemathesis makes the requests from the document, valid and not; no answer may 
 status, media type or shape that the document does not have.
 """
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from services.kit.service import serve
 from tests.support.board_service import Board, board_service
+from tests.support.conformance import (
+    CHECKS,
+    ask_everything,
+    on_thread,
+    operations_of,
+    read_schema,
+)
 from tests.support.tokens import People
 
 PEOPLE = People()
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-]
+
+OPERATIONS = (
+    ("/notices", "POST"),
+    ("/notices", "GET"),
+    ("/notices/{id}", "DELETE"),
+    ("/notices/{id}/author", "GET"),
+    ("/count", "GET"),
+)
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The board, served by a loop on a thread of its own."""
-    ready = threading.Event()
-    found: list[str] = []
-    stop = asyncio.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
+    with on_thread(lambda: serve(board_service(PEOPLE, Board(), server={"port": 0}))) as at:
+        yield at
 
-    async def run() -> None:
-        loops.append(asyncio.get_running_loop())
-        async with serve(board_service(PEOPLE, Board(), server={"port": 0})) as at:
-            found.append(at)
-            ready.set()
-            await stop.wait()
 
-    thread = threading.Thread(target=asyncio.run, args=(run(),))
-    thread.start()
-    with ExitStack() as stack:
-        stack.callback(thread.join)
-        stack.callback(lambda: loops[0].call_soon_threadsafe(stop.set))
-        assert ready.wait(20)
-        yield found[0]
+@pytest.fixture(scope="module")
+def schema(address: str) -> schemathesis.BaseSchema:
+    return read_schema(address)
 
 
 def headers_of(kind: str, method: str, path: str) -> dict[str, str]:
@@ -73,27 +59,8 @@ def headers_of(kind: str, method: str, path: str) -> dict[str, str]:
             return tenant
 
 
-@pytest.fixture(scope="module")
-def schema(address: str) -> schemathesis.BaseSchema:
-    """The service's own document, read by schemathesis."""
-    return schemathesis.openapi.from_dict(
-        requests.get(f"{address}/openapi.json", timeout=10).json()
-    )
-
-
-OPERATIONS = (
-    ("/notices", "POST"),
-    ("/notices", "GET"),
-    ("/notices/{id}", "DELETE"),
-    ("/notices/{id}/author", "GET"),
-    ("/count", "GET"),
-)
-
-
 def test_the_document_has_these_operations_and_no_others(schema: schemathesis.BaseSchema) -> None:
-    found = {(each.ok().path, each.ok().method.upper()) for each in schema.get_all_operations()}
-
-    assert found == set(OPERATIONS)
+    assert operations_of(schema) == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("kind", ["nobody", "resident", "staff", "partner"])
@@ -101,28 +68,11 @@ def test_the_document_has_these_operations_and_no_others(schema: schemathesis.Ba
 def test_every_answer_is_one_the_document_names(
     address: str, schema: schemathesis.BaseSchema, path: str, method: str, kind: str
 ) -> None:
-    operation = schema[path][method]
-    wishes = operation.as_strategy()
-    if operation.body or operation.query:
-        negative = schemathesis.GenerationMode.NEGATIVE
-        wishes = st.one_of(wishes, operation.as_strategy(generation_mode=negative))
-    statuses: set[int] = set()
-
-    @settings(
-        max_examples=20,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
+    statuses = ask_everything(
+        address,
+        schema[path][method],
+        lambda method, path: headers_of(kind, method, path),
     )
-    @given(case=wishes)
-    def ask(case: schemathesis.Case) -> None:
-        target = requests.Request(case.method, address + case.formatted_path).prepare().path_url
-        headers = headers_of(kind, case.method, target.partition("?")[0])
-        response = case.call(base_url=address, headers=headers, timeout=10)
-        statuses.add(response.status_code)
-        case.validate_response(response, checks=CHECKS)
-
-    ask()
 
     assert statuses
     assert max(statuses) < 500

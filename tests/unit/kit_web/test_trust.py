@@ -107,10 +107,17 @@ async def issuer() -> Any:
     async def answer(request: web.Request) -> web.Response:
         del request
         state["asked"] += 1
-        return web.Response(body=state["answer"], status=state["status"])
+        # Where a redirect leads, there are keys.
+        headers = {"Location": "/elsewhere.json"}
+        return web.Response(body=state["answer"], status=state["status"], headers=headers)
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        del request
+        return web.Response(body=key_set(KEY))
 
     app = web.Application()
     app.router.add_get("/jwks.json", answer)
+    app.router.add_get("/elsewhere.json", elsewhere)
     server = TestServer(app)
     await server.start_server()
     state["url"] = str(server.make_url("/jwks.json"))
