@@ -45,6 +45,9 @@ AUDIT_ROOT: Final = "example.audit-root"
 """Kind of the hourly job that closes the audit log's root."""
 
 HOUR_S: Final = 3_600
+TRUSTING_PERIOD_S: Final = 10 * 365 * 86_400
+"""A new database reads from genesis; a history forged with retired keys needs every node to lie."""
+
 POLL_S: Final = 2.0
 """Pause of the follower at the head."""
 
@@ -88,7 +91,7 @@ class Parts:
                     name="anchors",
                     watch=Watch(contracts=frozenset({self.anchors})),
                     nodes=nodes,
-                    limits=TrustLimits(),
+                    limits=TrustLimits(trusting_period_s=TRUSTING_PERIOD_S),
                     clock=self.resources.clock,
                 ),
                 Trust(genesis_hash=genesis.hash, origin=genesis, head=genesis),

@@ -54,8 +54,9 @@ class RelaySettings:
     """Services it works for."""
     unsettled_max: int = 1_000
     """Most operations of one service that may be under way or waiting."""
-    trusting_period_days: int = 14
-    """Oldest block the relay may read on from, in days."""
+    trusting_period_days: int = 3_650
+    """Oldest block the relay may read on from, in days. A new database reads from genesis, so this
+    is as long as networks live; a history forged with retired keys needs every node to show it."""
     staleness_s: int = 120
     """Oldest block that is still the present; several heartbeats of the network."""
     kit: KitSettings = field()

@@ -304,6 +304,31 @@ async def test_a_transaction_left_in_a_pool_by_a_lost_process_is_found_or_made_v
         assert (await pair.state(number)).state is IntentState.FINAL
 
 
+async def test_a_relay_whose_database_is_lost_learns_from_the_chain_what_it_sent(
+    town: Town, pair: Pair, tmp_path: Path
+) -> None:
+    begin = town.clock.now()
+    async with town_nodes(town) as nodes:
+        relay = await pair.open(nodes)
+        await start(town, relay)
+        for number in (1, 2):
+            await pair.ask(number)
+        await pair.carry()
+        await settle(town, relay)
+
+        url = f"sqlite+aiosqlite:///{tmp_path / 'new' / 'service.db'}"
+        async with opened_database(url, TO_LIBRARY, is_relay=True) as empty:
+            pair.database = empty
+            async with pair.library.write() as tx:
+                await replay_since(tx, TO_RELAY, since=begin)
+            await pair.ask(3)
+            await finish(pair, nodes)
+
+    assert pair.anchored() == [1, 2, 3]
+    for number in (1, 2, 3):
+        assert (await pair.state(number)).state is IntentState.FINAL
+
+
 async def test_two_relays_with_one_key_stop_instead_of_racing(
     town: Town, pair: Pair, tmp_path: Path
 ) -> None:
