@@ -14,7 +14,7 @@ from services.kit.messages import (
     examine_catalogue,
     load_catalogue,
 )
-from services.kit.problems import Refusal, describe_problem, status_of
+from services.kit.problems import Refusal, RequestTooLarge, describe_problem, status_of
 
 SERVICES = Path(__file__).parents[3] / "services"
 JA, EASY, EN = Language.JAPANESE, Language.EASY_JAPANESE, Language.ENGLISH
@@ -143,3 +143,14 @@ def test_an_error_without_words_is_told_by_its_status_and_never_by_its_message()
 
     assert (problem.code, problem.status) == ("test.lost", 400)
     assert "花子" not in str(problem.document())
+
+
+def test_free_text_is_never_put_into_an_answer() -> None:
+    catalogue = load_catalogue([KIT_LOCALE])
+
+    def title(limit: object) -> str:
+        error = RequestTooLarge("too large", limit_kb=limit)
+        return describe_problem(error, catalogue=catalogue, language=EN, request_id="0").title
+
+    assert "256" in title(256)
+    assert title("五霞花子") == catalogue.text("status.413", EN)
