@@ -6,12 +6,14 @@ real card, and everything the real authorities have ever published.
 
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from clients.identity.certificate import CertificateKind, decode_certificate
 from clients.identity.crl import RefusedRevocationList, accept_revocation_list
@@ -26,7 +28,7 @@ from clients.identity.path import TrustedAuthority, verify_path
 from clients.identity.revocation import ONLINE, Good, RevocationReason, Undetermined
 from services.sim.pki.authority import IssuedCertificate, SimulatedAuthority
 from services.sim.pki.hierarchy import Hierarchy
-from tests.support.identity import NOW, RESIDENT, new_hierarchy
+from tests.support.identity import NOW, RESIDENT, new_hierarchy, openssl
 
 KIND = CertificateKind.AUTHENTICATION
 NONCE = b"n" * 32
@@ -169,7 +171,12 @@ def test_yesterdays_good_answer_cannot_be_played_again() -> None:
 
 
 def answer_signed_by(
-    question: OcspQuestion, signer: IssuedCertificate, padding_certificates: int = 0
+    question: OcspQuestion,
+    signer: IssuedCertificate,
+    *,
+    padding_certificates: int = 0,
+    algorithm: hashes.HashAlgorithm | None = None,
+    is_nonce_critical: bool = False,
 ) -> bytes:
     """Return a good answer by whoever holds ``signer``, with its certificate enclosed."""
     asked = ocsp.load_der_ocsp_request(question.request)
@@ -190,8 +197,8 @@ def answer_signed_by(
         .certificates(
             [question.authority.certificate.parsed] * padding_certificates + [signer.certificate]
         )
-        .add_extension(x509.OCSPNonce(question.nonce), critical=False)
-        .sign(signer.key, hashes.SHA384())
+        .add_extension(x509.OCSPNonce(question.nonce), critical=is_nonce_critical)
+        .sign(signer.key, algorithm or hashes.SHA384())
     )
     return response.public_bytes(Encoding.DER)
 
@@ -205,6 +212,113 @@ def test_a_card_is_no_responder() -> None:
     with pytest.raises(RefusedOcspResponse, match="ID-OCSP-SIGNER"):
         accept_ocsp_response(
             answer_signed_by(question, accomplice), question=question, now=NOW, freshness=ONLINE
+        )
+
+
+@pytest.mark.parametrize(
+    ("purposes", "has_nocheck", "days"),
+    [
+        pytest.param([ExtendedKeyUsageOID.OCSP_SIGNING], True, 1, id="appointed"),
+        pytest.param([ExtendedKeyUsageOID.OCSP_SIGNING], True, -1, id="appointment over"),
+        pytest.param([ExtendedKeyUsageOID.OCSP_SIGNING], False, 1, id="revocable itself"),
+        pytest.param([ExtendedKeyUsageOID.CLIENT_AUTH], True, 1, id="for something else"),
+        pytest.param([], True, 1, id="for nothing said"),
+    ],
+)
+def test_only_an_appointed_responder_is_believed(
+    purposes: list[x509.ObjectIdentifier], has_nocheck: bool, days: int
+) -> None:
+    hierarchy = new_hierarchy()
+    authority = hierarchy.authority(KIND, 3)
+    card = hierarchy.issue_card(RESIDENT, at=NOW, generation=3).authentication
+    builder = authority.leaf_builder(
+        RESIDENT,
+        key=card.key,
+        not_before=NOW - timedelta(days=9),
+        not_after=NOW + timedelta(days=days),
+    )
+    if purposes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=True)
+    if has_nocheck:
+        builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
+    signer = IssuedCertificate(certificate=authority.sign(builder), key=card.key)
+    question = question_for(hierarchy, card, 3)
+    answer = answer_signed_by(question, signer)
+
+    if purposes == [ExtendedKeyUsageOID.OCSP_SIGNING] and has_nocheck and days > 0:
+        assert isinstance(
+            accept_ocsp_response(answer, question=question, now=NOW, freshness=ONLINE), Good
+        )
+    else:
+        with pytest.raises(RefusedOcspResponse, match="ID-OCSP-SIGNER"):
+            accept_ocsp_response(answer, question=question, now=NOW, freshness=ONLINE)
+
+
+def test_weak_hashes_do_not_count() -> None:
+    hierarchy = new_hierarchy()
+    authority = hierarchy.authority(KIND)
+    card = hierarchy.issue_card(RESIDENT, at=NOW).authentication
+    listed = authority.list_builder(NOW, 1).builder.sign(authority._key, hashes.SHA224())
+    question = question_for(hierarchy, card, 2)
+    signer = IssuedCertificate(certificate=authority.certificate, key=authority._key)
+
+    with pytest.raises(RefusedRevocationList, match="weak hash"):
+        accept_revocation_list(listed.public_bytes(Encoding.DER), authority=trusted(authority))
+    weak = answer_signed_by(question, signer, algorithm=hashes.SHA224())
+    with pytest.raises(RefusedOcspResponse, match="ID-OCSP-SIGNER"):
+        accept_ocsp_response(weak, question=question, now=NOW, freshness=ONLINE)
+    strong = answer_signed_by(question, signer, algorithm=hashes.SHA256())
+    assert isinstance(
+        accept_ocsp_response(strong, question=question, now=NOW, freshness=ONLINE), Good
+    )
+
+
+def test_an_answer_with_a_critical_extension_is_refused() -> None:
+    hierarchy = new_hierarchy()
+    authority = hierarchy.authority(KIND, 3)
+    card = hierarchy.issue_card(RESIDENT, at=NOW, generation=3).authentication
+    question = question_for(hierarchy, card, 3)
+    signer = IssuedCertificate(certificate=authority.certificate, key=authority._key)
+
+    with pytest.raises(RefusedOcspResponse, match="critical extension"):
+        accept_ocsp_response(
+            answer_signed_by(question, signer, is_nonce_critical=True),
+            question=question,
+            now=NOW,
+            freshness=ONLINE,
+        )
+
+
+def test_several_answers_at_once_are_refused(tmp_path: Path) -> None:
+    hierarchy = new_hierarchy()
+    authority = hierarchy.authority(KIND, 3)
+    cards = [hierarchy.issue_card(RESIDENT, at=NOW, generation=3).authentication for _ in range(2)]
+    files = [tmp_path / f"card{at}.pem" for at in range(2)]
+    for file, card in zip(files, cards, strict=True):
+        file.write_bytes(card.certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "index").write_text(
+        "".join(f"V\t310101000000Z\t\t{at:02X}\tunknown\t/CN={at}\n" for at in (1, 2))
+    )
+    (tmp_path / "ca.pem").write_bytes(authority.certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "ca.key").write_bytes(
+        authority._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    openssl(
+        *("ocsp", "-index", str(tmp_path / "index"), "-CA", str(tmp_path / "ca.pem")),
+        *("-rsigner", str(tmp_path / "ca.pem"), "-rkey", str(tmp_path / "ca.key")),
+        *("-issuer", str(tmp_path / "ca.pem"), "-sha256", "-no_nonce", "-noverify"),
+        *("-rmd", "sha384", "-respout", str(tmp_path / "answers")),
+        *(argument for file in files for argument in ("-cert", str(file))),
+    )
+    answers = (tmp_path / "answers").read_bytes()
+    assert len(list(ocsp.load_der_ocsp_response(answers).responses)) == 2
+
+    with pytest.raises(RefusedOcspResponse, match="2 answers"):
+        accept_ocsp_response(
+            answers,
+            question=question_for(hierarchy, cards[0], 3),
+            now=NOW,
+            freshness=ONLINE,
         )
 
 

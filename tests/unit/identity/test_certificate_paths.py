@@ -133,6 +133,31 @@ def test_another_policy_than_the_kind_has_is_refused() -> None:
     assert path.report.broken_rules == ("ID-PATH-POLICY",)
 
 
+def test_a_policy_beside_the_right_one_is_refused() -> None:
+    hierarchy = new_hierarchy()
+    authority = hierarchy.authority(AUTHENTICATION, 3)
+    builder = authority.leaf_builder(
+        RESIDENT,
+        key=prepared_key(KeyType.P_384),
+        not_before=NOW,
+        not_after=NOW + timedelta(days=1),
+    ).add_extension(
+        x509.CertificatePolicies(
+            [x509.PolicyInformation(policy, None) for policy in POLICIES.values()]
+        ),
+        critical=False,
+    )
+
+    path = verify_path(
+        decode_certificate(authority.sign(builder).public_bytes(Encoding.DER)),
+        hierarchy.trust_store(),
+        kind=AUTHENTICATION,
+        at=NOW,
+    )
+
+    assert path.report.broken_rules == ("ID-PATH-POLICY",)
+
+
 @pytest.mark.parametrize("is_critical", [True, False])
 def test_a_policy_may_be_critical_or_not(is_critical: bool) -> None:
     hierarchy = new_hierarchy()
