@@ -189,6 +189,7 @@ class DirectVerifier:
         if held is None or now >= held.next_update or self._is_stale(held, now):
             try:
                 der = await self._source.fetch_list(issuer)
+                held = self._lists.get(issuer.key_hash)  # another call may have been faster
                 held = accept_revocation_list(
                     der, authority=issuer, number_min=0 if held is None else held.number
                 )

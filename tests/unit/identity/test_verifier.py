@@ -1,5 +1,6 @@
 """ID-VERIFIER, ID-SOURCE, ID-REVOCATION-STATUS: the direct back end, also over a socket."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -10,7 +11,8 @@ from aiohttp import web
 from clients.identity.certificate import CertificateKind, MalformedCertificate
 from clients.identity.crl import LIST_SIZE_MAX
 from clients.identity.network import HttpRevocationSource, SourceUnavailable
-from clients.identity.ocsp import RESPONSE_SIZE_MAX
+from clients.identity.ocsp import RESPONSE_SIZE_MAX, OcspQuestion
+from clients.identity.path import TrustedAuthority
 from clients.identity.revocation import Good, RevocationMethod, RevocationReason, Undetermined
 from clients.identity.verifier import CardEvidence, DirectVerifier, RevocationSource
 from services.sim.pki.authority import IssuedCertificate
@@ -32,6 +34,26 @@ def evidence_of(issued: IssuedCertificate, message: bytes = TEXT) -> CardEvidenc
     return CardEvidence(
         certificate=issued.der, message=message, signature=sign_as_card(issued.key, TEXT)
     )
+
+
+class OvertakenSource:
+    """A source whose first answer arrives after its second."""
+
+    def __init__(self, lists: list[bytes]) -> None:
+        self._lists = iter(lists)
+        self._second_is_out = asyncio.Event()
+        self._is_first = True
+
+    async def fetch_list(self, authority: TrustedAuthority) -> bytes:
+        answer, is_first, self._is_first = next(self._lists), self._is_first, False
+        if is_first:
+            await self._second_is_out.wait()
+        else:
+            self._second_is_out.set()
+        return answer
+
+    async def ask(self, question: OcspQuestion) -> bytes:
+        raise SourceUnavailable("only lists")
 
 
 @pytest.mark.parametrize("method", list(RevocationMethod))
@@ -133,6 +155,25 @@ async def test_a_list_is_fetched_once_and_kept_through_an_outage_while_it_is_fre
 
     assert verdicts == [True, True, True, True, False]
     assert source.fetched == 1
+
+
+async def test_a_list_that_arrives_late_does_not_replace_a_newer_one() -> None:
+    hierarchy = new_hierarchy()
+    issued = hierarchy.issue_card(RESIDENT, at=NOW, generation=3).authentication
+    authority = hierarchy.authority(KIND, 3)
+    before = authority.build_revocation_list(NOW)
+    authority.revoke(issued.certificate, RevocationReason.KEY_COMPROMISED, NOW)
+    source = OvertakenSource([before, authority.build_revocation_list(NOW)])
+    verifier = DirectVerifier(hierarchy.trust_store(), source)
+
+    verifications = await asyncio.gather(
+        *(
+            verifier.verify(evidence_of(issued), kind=KIND, method=RevocationMethod.CRL, now=NOW)
+            for _ in range(2)
+        )
+    )
+
+    assert [verification.passed for verification in verifications] == [False, False]
 
 
 async def test_what_is_no_certificate_is_refused_before_anything_else() -> None:
