@@ -79,19 +79,6 @@ struct Terms:
     style_races: DynArray[StyleRace, STYLE_RACE_COUNT_MAX]
 
 
-struct Summary:
-    draft_id: bytes32
-    is_mock: bool
-    opens_at: uint256
-    closes_at: uint256
-    freezes_at: uint256
-    threshold: uint256
-    attestations: uint256
-    min_mixes: uint256
-    trustee_count: uint256
-    mixer_count: uint256
-
-
 # Municipality that drafted, by draft id; 0 for none.
 drafted_by: public(HashMap[bytes32, uint256])
 # Election announced from a draft.
@@ -101,13 +88,15 @@ election_of: public(HashMap[bytes32, bytes32])
 rules: HashMap[bytes32, uint256]
 style_digest: public(HashMap[bytes32, HashMap[uint256, bytes32]])
 is_relay: public(HashMap[bytes32, HashMap[address, bool]])
-is_registrar: public(HashMap[bytes32, HashMap[address, bool]])
+# A registrar's number, from 1; 0 for anyone else.
+registrar_number: public(HashMap[bytes32, HashMap[address, uint256]])
 candidate_count: public(HashMap[bytes32, HashMap[uint256, uint256]])
 # A municipality's number among the trustees, from 1; 0 for none.
 trustee_number: public(HashMap[bytes32, HashMap[uint256, uint256]])
 # The trustee that mixes in a round, from 1; 0 after the last.
 mixer_at: public(HashMap[bytes32, HashMap[uint256, uint256]])
-summaries: HashMap[bytes32, Summary]
+draft_of: public(HashMap[bytes32, bytes32])
+quorums_of: HashMap[bytes32, IElections.Quorums]
 
 
 event Drafted:
@@ -165,8 +154,7 @@ def announce(eid: bytes32, terms: Terms) -> bool:
     if not majority._vote(id, municipality, active):
         return False
     self._set_parties(eid, terms)
-    self._set_races(eid, terms)
-    self._set_terms(eid, terms)
+    self._set_terms(eid, terms, self._set_races(eid, terms))
     log Announced(eid=eid, draft_id=terms.draft_id, terms=terms)
     return True
 
@@ -237,12 +225,12 @@ def is_abandoned(eid: bytes32) -> bool:
 
 @external
 @view
-def summary(eid: bytes32) -> Summary:
+def quorums(eid: bytes32) -> IElections.Quorums:
     """
-    @notice Return the terms that are single values.
+    @notice Return how many must agree on what, and from when the roll is frozen.
     """
     self._check_exists(eid)
-    return self.summaries[eid]
+    return self.quorums_of[eid]
 
 
 @external
@@ -283,6 +271,7 @@ def _set_parties(eid: bytes32, terms: Terms):
     trustee_count: uint256 = len(terms.trustees)
     assert terms.threshold > 0, "elections: no threshold"
     assert terms.threshold <= trustee_count, "elections: threshold above trustees"
+    assert terms.threshold <= len(terms.registrars), "elections: threshold above registrars"
     assert terms.attestations > 0, "elections: no attestation"
     assert terms.attestations <= len(terms.registrars), "elections: attestations above registrars"
     assert terms.min_mixes > 0, "elections: no mix"
@@ -302,17 +291,20 @@ def _set_parties(eid: bytes32, terms: Terms):
         mixing |= 1 << mixer
         number += 1
         self.mixer_at[eid][number] = mixer
+    number = 0
     for registrar: address in terms.registrars:
-        assert not self.is_registrar[eid][registrar], "elections: registrar named twice"
-        self.is_registrar[eid][registrar] = True
+        number += 1
+        assert self.registrar_number[eid][registrar] == 0, "elections: registrar named twice"
+        self.registrar_number[eid][registrar] = number
     for relay: address in terms.relays:
         self.is_relay[eid][relay] = True
 
 
 @internal
-def _set_races(eid: bytes32, terms: Terms):
+def _set_races(eid: bytes32, terms: Terms) -> uint256:
     """
     @notice Record every race's number of candidates and every style's races.
+    @return The number of styles.
     """
     last: uint256 = 0
     for race: Race in terms.races:
@@ -324,19 +316,23 @@ def _set_races(eid: bytes32, terms: Terms):
         self.candidate_count[eid][race.race] = race.candidate_count
     assert len(terms.style_races) > 0, "elections: no style"
     last = 0
+    style_count: uint256 = 0
     for entry: StyleRace in terms.style_races:
         assert entry.style <= NUMBER_MAX, "elections: style number too large"
         assert self.candidate_count[eid][entry.race] > 0, "elections: style names unknown race"
         place: uint256 = (entry.style << 16) + entry.race + 1
         assert place > last, "elections: styles not ascending"
         last = place
+        if self.style_digest[eid][entry.style] == empty(bytes32):
+            style_count += 1
         self.style_digest[eid][entry.style] = keccak256(
             abi_encode(self.style_digest[eid][entry.style], entry.race)
         )
+    return style_count
 
 
 @internal
-def _set_terms(eid: bytes32, terms: Terms):
+def _set_terms(eid: bytes32, terms: Terms, style_count: uint256):
     """
     @notice Record the single values; from here on the election exists.
     """
@@ -347,17 +343,15 @@ def _set_terms(eid: bytes32, terms: Terms):
         | (terms.max_sequence << 64)
         | terms.min_interval_s
     )
-    self.summaries[eid] = Summary(
-        draft_id=terms.draft_id,
+    self.draft_of[eid] = terms.draft_id
+    self.quorums_of[eid] = IElections.Quorums(
         is_mock=terms.is_mock,
-        opens_at=terms.opens_at,
-        closes_at=terms.closes_at,
         freezes_at=terms.freezes_at,
         threshold=terms.threshold,
         attestations=terms.attestations,
         min_mixes=terms.min_mixes,
-        trustee_count=len(terms.trustees),
         mixer_count=len(terms.mixers),
+        style_count=style_count,
     )
 
 

@@ -145,4 +145,4 @@ class Box(RuleBasedStateMachine):
 
 
 TestBox = Box.TestCase
-TestBox.settings = settings(max_examples=8, stateful_step_count=15, deadline=None)
+TestBox.settings = settings(max_examples=6, stateful_step_count=12, deadline=None)

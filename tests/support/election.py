@@ -30,8 +30,6 @@ RACES: Final = {1: 3, 4: 2, 9: 50}
 """Race and number of candidates."""
 STYLES: Final = {7: (1, 4), 8: (1,), 9: (1, 4, 9)}
 """Style and its races."""
-REGISTRARS: Final = tuple(key_of(f"registrar {at}") for at in range(1, 4))
-RELAYS: Final = tuple(key_of(f"relay {at}") for at in range(1, 5))
 ANNOUNCE: Final = (
     "announce(bytes32,(bytes32,bool,uint256,uint256,uint256,uint256,uint256,uint256,uint256,"
     "uint256,uint256[],uint256[],address[],address[],(uint256,uint256)[],(uint256,uint256)[]))"
@@ -54,7 +52,7 @@ class Terms:
     min_mixes: int = 3
     trustees: tuple[int, ...] = (1, 2, 3, 4)
     mixers: tuple[int, ...] = (2, 1, 4, 3)
-    registrars: tuple[str, ...] = tuple(actor(f"registrar {at}") for at in range(1, 4))
+    registrars: tuple[str, ...] = tuple(actor(f"registrar {at}") for at in range(1, 5))
     relays: tuple[str, ...] = tuple(actor(f"relay {at}") for at in range(1, 5))
     races: tuple[tuple[int, int], ...] = tuple(RACES.items())
     style_races: tuple[tuple[int, int], ...] = tuple(
@@ -135,13 +133,17 @@ class Outcome:
 
 
 class Election:
-    """Elections and the ballot box, and one announced election."""
+    """The four contracts, and who acts on them."""
 
     def __init__(self, city: City) -> None:
         """Create the contracts."""
         self.city = city
         self.elections = create("Elections")
         self.box = create("BallotBox", self.elections.address)
+        self.credentials = create("Credentials", self.elections.address)
+        self.board = create(
+            "TallyBoard", self.elections.address, self.credentials.address, self.box.address
+        )
 
     def announce(self, terms: Terms | None = None, *, eid: bytes = EID) -> None:
         """Draft and announce an election, with three of four votes."""
@@ -173,6 +175,22 @@ class Election:
         """Send as one of the relays."""
         with self.city.acting(actor(f"relay {number}")):
             yield
+
+    def register(self, call: str, *arguments: object, registrars: Sequence[int]) -> bool:
+        """Let these registrars confirm in order; return what the last got."""
+        is_done = False
+        for number in registrars:
+            with self.city.acting(actor(f"registrar {number}")):
+                is_done = getattr(self.credentials, call)(EID, *arguments)
+        return is_done
+
+    def confirm(self, call: str, *arguments: object, trustees: Sequence[int]) -> bool:
+        """Let these trustees confirm in order; return what the last got."""
+        is_done = False
+        for number in trustees:
+            with self.city.acting(self.city.accounts[number - 1]):
+                is_done = getattr(self.board, call)(EID, *arguments)
+        return is_done
 
 
 def go_to(time_s: int) -> None:

@@ -32,7 +32,7 @@ class ElectionLedger:
         draft = encode_call("draft(bytes32)", DRAFT_ID)
         self.measure("draft", MUNICIPALITY_KEYS[0], self.elections, draft)
         terms = Terms(
-            registrars=tuple("0x" + key.address.hex() for key in SERVICE_KEYS[:3]),
+            registrars=tuple("0x" + key.address.hex() for key in SERVICE_KEYS),
             relays=("0x" + RELAY_KEY.address.hex(),),
         )
         _, _, inner = ANNOUNCE.partition(",")
