@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from node.primitives.errors import InvalidInput, Misconfigured
+from services.kit import app
 from services.kit.messages import (
     KIT_LOCALE,
     Catalogue,
@@ -35,6 +36,8 @@ def subclasses(kind: type[Refusal]) -> list[type[Refusal]]:
 
 def test_every_refusal_of_the_kit_has_words() -> None:
     catalogue = load_catalogue([KIT_LOCALE])
+    # The application imports every module that refuses.
+    assert app.build_app
     ours = [each for each in subclasses(Refusal) if each.__module__.startswith("services.kit")]
     wordless = [
         each.code
