@@ -5,6 +5,7 @@ Written whole or not at all: a crash leaves the old file.
 Spec: WALLET-COMMANDS.
 """
 
+import json
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from clients.core.answers import raw_header_of
+from clients.core.headers import ForkDetected
 from clients.core.light_client import LightClient, NoVerifiedAnswer
 from clients.core.transport import HttpNode, NodeUnavailable, http_nodes
 from clients.core.trust import (
@@ -25,6 +27,7 @@ from clients.core.trust import (
     start_trust,
 )
 from node.consensus.checkpoint import Checkpoint
+from node.primitives.crypto import sha256
 from node.primitives.errors import InvalidInput, Misconfigured
 
 NETWORK_FILE: Final = "network.toml"
@@ -105,6 +108,17 @@ class Home:
     def save_trust(self, trust: Trust) -> None:
         """Keep the light client's state."""
         write_private(self.trust_path, encode_trust(trust).encode())
+
+    def save_evidence(self, fork: ForkDetected) -> Path:
+        """Keep the two sealed headers of a fork beside the rest; return where.
+
+        Spec: LIGHT-FORK.
+        """
+        text = json.dumps({"message": fork.message, **fork.values}, indent=2, ensure_ascii=False)
+        data = (text + "\n").encode()
+        path = self.path / f"fork-{sha256(data).hex()[:16]}.json"
+        write_private(path, data)
+        return path
 
     def _check_made(self) -> None:
         if not self.network_path.exists() or not self.trust_path.exists():

@@ -20,6 +20,7 @@ from clients.cli.keys import group as keys_group
 from clients.cli.keys import sector_address
 from clients.cli.session import Session
 from clients.cli.texts import Language
+from clients.core.headers import ForkDetected
 from clients.core.light_client import LightClient, Observation, Proven, SyncReport, Verdict
 from clients.core.state import read_proven
 from clients.core.trust import load_network, signers_of
@@ -224,14 +225,25 @@ def prove_account(session: Session, address: bytes, slot: tuple[int, ...]) -> No
 def _run(
     session: Session, ask: Callable[[LightClient], Awaitable[Value]]
 ) -> tuple[SyncReport, Value]:
-    """Verify the head, then ask; what is trusted after is kept."""
+    """Verify the head, then ask; what is trusted after is kept, and so is proof of a fork.
+
+    Raises:
+        LedgerError: As the light client.
+
+    Spec: LIGHT-FORK.
+    """
 
     async def work() -> tuple[SyncReport, Value]:
         async with synced(session.home, now_s) as client:
             report = await client.sync()
             return report, await ask(client)
 
-    return asyncio.run(work())
+    try:
+        return asyncio.run(work())
+    except ForkDetected as fork:
+        path = session.home.save_evidence(fork)
+        session.output.say(session.say("evidence_kept", path=path))
+        raise
 
 
 def _title(session: Session, head: Header) -> str:

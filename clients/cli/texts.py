@@ -58,6 +58,10 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         Language.JAPANESE: "市町村 {id} のサービス",
         Language.ENGLISH: "service of municipality {id}",
     },
+    "evidence_kept": {
+        Language.JAPANESE: "重大: 署名されたブロックが二つあります。証拠: {path}",
+        Language.ENGLISH: "serious: two different blocks are sealed; the proof is kept in {path}",
+    },
     "wallet_created": {
         Language.JAPANESE: "ウォレットを作りました",
         Language.ENGLISH: "wallet made",

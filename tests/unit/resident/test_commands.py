@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 import pytest
 
 from clients.cli import resident
+from clients.cli.home import Home
 from clients.cli.texts import TEXTS, Language
 from clients.wallet.wallet import Kind, decode_wallet
 from contracts.artifact import load_artifact
@@ -17,8 +19,16 @@ from node.cli.main import main
 from node.consensus.checkpoint import build_checkpoint, encode_checkpoint, sign_checkpoint
 from node.genesis.system_contracts import PERMISSIONS_NAME, mapping_slot, word_of_address
 from node.primitives.crypto import PrivateKey
+from node.primitives.header import decode_header
 from node.primitives.types import Address, Height
-from tests.support.ledger import GOVERNOR_KEY, MUNICIPALITY_KEYS, OUTSIDER_KEY
+from tests.support.ledger import (
+    GOVERNOR_KEY,
+    MUNICIPALITY_KEYS,
+    OUTSIDER_KEY,
+    VALIDATOR_KEYS,
+    reclaim,
+    seal,
+)
 from tests.support.rpc import RpcChain, book, serving
 from tests.support.source import ROOT
 
@@ -262,6 +272,28 @@ def test_no_two_sectors_are_asked_about_together(bench: Bench) -> None:
     assert bench.run("status") == 0
     assert bench.run("status", "--sector", "health", "--account", NOBODY) == 2
     assert bench.run("status", "--sector", "unknown") == 1
+
+
+def test_proof_of_a_fork_is_kept_for_the_municipalities(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.init()
+    ours = bench.chain.ledger.chain.load_block(bench.chain.ledger.head.height)
+    other = seal(reclaim(ours, coinbase=VALIDATOR_KEYS[1].address)).header
+    home = Home(path=bench.home)
+    home.save_trust(replace(home.load_trust(home.load_network()), origin=other, head=other))
+
+    assert bench.run("status") == 1
+
+    (kept,) = bench.home.glob("fork-*.json")
+    said = capsys.readouterr().err
+    assert "light.fork" in said
+    assert str(kept) in said
+    evidence = json.loads(kept.read_text())
+    headers = [decode_header(bytes.fromhex(text[2:])) for text in evidence["headers"]]
+    assert {header.hash for header in headers} == {ours.hash, other.hash}
+    assert len(evidence["both_sealed"]) == 4
+    assert home.load_trust(home.load_network()).head == other
 
 
 def test_every_command_in_the_residents_guide_exists() -> None:
