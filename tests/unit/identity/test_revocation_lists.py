@@ -1,7 +1,7 @@
 """ID-CRL-SIGNATURE, ID-CRL-SCOPE, ID-CRL-NUMBER, ID-CRL-ENTRY, ID-REVOCATION-STATUS: the list."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -141,11 +141,15 @@ def with_scope(**changes: object) -> Callable[[SimulatedAuthority], Builder]:
 
 
 def _bare(authority: SimulatedAuthority) -> Builder:
+    return _unscoped(authority.certificate.subject, NOW + timedelta(days=1))
+
+
+def _unscoped(name: x509.Name, due: datetime) -> Builder:
     return (
         Builder()
-        .issuer_name(authority.certificate.subject)
+        .issuer_name(name)
         .last_update(NOW)
-        .next_update(NOW + timedelta(days=1))
+        .next_update(due)
         .add_extension(x509.CRLNumber(1), critical=False)
     )
 
@@ -187,6 +191,33 @@ def test_a_list_that_does_not_cover_everything_is_refused(
 
     with pytest.raises(RefusedRevocationList, match="ID-CRL-SCOPE"):
         accept_revocation_list(sign.sign_der(authority._key), authority=trusted(authority))
+
+
+def test_a_list_under_another_name_is_refused_also_when_the_key_is_right() -> None:
+    hierarchy = new_hierarchy()
+    authority = hierarchy.authority(KIND, 3)
+    sign = authority.list_builder(NOW, 1)
+    name = hierarchy.authority(CertificateKind.SIGNING, 3).certificate.subject
+    sign.builder = _named(authority, name)
+
+    with pytest.raises(RefusedRevocationList, match="another issuer"):
+        accept_revocation_list(sign.sign_der(authority._key), authority=trusted(authority))
+
+
+def test_a_list_says_when_the_next_is_due() -> None:
+    authority = new_hierarchy().authority(KIND, 3)
+    sign = authority.list_builder(NOW, 1)
+    sign.builder = _named(authority, authority.certificate.subject, due=NOW)
+
+    with pytest.raises(RefusedRevocationList, match="when the next is due"):
+        accept_revocation_list(sign.sign_der(authority._key), authority=trusted(authority))
+
+
+def _named(
+    authority: SimulatedAuthority, name: x509.Name, due: datetime = NOW + timedelta(days=1)
+) -> Builder:
+    point = issuing_distribution_point(authority.distribution_point)
+    return _unscoped(name, due).add_extension(point, critical=True)
 
 
 def test_a_list_for_users_only_is_whole() -> None:
