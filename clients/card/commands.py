@@ -90,9 +90,9 @@ def cert(
     """
     chosen = CertificateKind(kind)
     code = None
-    with _explained(ctx, language):
+    with explained(ctx, language):
         if chosen is CertificateKind.SIGNING:
-            code = _ask(CodeKind.SIGNING, Language(language))
+            code = ask_code(CodeKind.SIGNING, Language(language))
     with _held(ctx, reader, language) as card:
         certificate = card.read_certificate(chosen, code)
     if out is not None:
@@ -124,8 +124,8 @@ def test(ctx: click.Context, kind: str, reader: str | None, language: str) -> No
     chosen = CertificateKind(kind)
     text = f"{TRIAL_TAG}\n{secrets.token_hex(16)}"
     click.echo(text, err=True)
-    with _explained(ctx, language):
-        code = _ask(CODE_OF[chosen], Language(language))
+    with explained(ctx, language):
+        code = ask_code(CODE_OF[chosen], Language(language))
     with _held(ctx, reader, language) as card:
         signed = card.sign(chosen, text.encode(), code)
     _notice(signed.certificate, Language(language))
@@ -145,8 +145,8 @@ def test(ctx: click.Context, kind: str, reader: str | None, language: str) -> No
 @click.pass_context
 def attributes(ctx: click.Context, opened_by: str, reader: str | None, language: str) -> None:
     """Show name, address, birth date and sex; nobody has confirmed them."""
-    with _explained(ctx, language):
-        code = _ask(CodeKind(opened_by), Language(language))
+    with explained(ctx, language):
+        code = ask_code(CodeKind(opened_by), Language(language))
     with _held(ctx, reader, language) as card:
         read = card.read_attributes(code)
     _print(
@@ -164,12 +164,12 @@ def attributes(ctx: click.Context, opened_by: str, reader: str | None, language:
 @contextmanager
 def _held(ctx: click.Context, reader: str | None, language: str) -> Iterator[MyNumberCard]:
     click.echo(NUMBER_NOT_READ[Language(language)], err=True)
-    with _explained(ctx, language), open_card(reader) as card:
+    with explained(ctx, language), open_card(reader) as card:
         yield card
 
 
 @contextmanager
-def _explained(ctx: click.Context, language: str) -> Iterator[None]:
+def explained(ctx: click.Context, language: str) -> Iterator[None]:
     """Turn an error of the card into what its holder can act on; JSON gets the error itself."""
     try:
         yield
@@ -181,7 +181,12 @@ def _explained(ctx: click.Context, language: str) -> Iterator[None]:
         ctx.exit(_EXIT_FAILED)
 
 
-def _ask(kind: CodeKind, language: Language) -> Code:
+def ask_code(kind: CodeKind, language: Language) -> Code:
+    """Ask a person for a code, showing nothing; without a terminal, read it from standard input.
+
+    Raises:
+        CodeFormat: It cannot be this code.
+    """
     if not sys.stdin.isatty():
         return parse_code(kind, sys.stdin.readline(_LINE_MAX))
     typed: str = click.prompt(CODE_NAMES[kind][language], hide_input=True, err=True)

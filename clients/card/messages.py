@@ -128,6 +128,14 @@ _TEXTS: Final[Mapping[str, Text]] = {
         "許されない読み取りを止めました。管理者にお知らせください。",
         "A reading that is not allowed was stopped. Please tell the operator.",
     ),
+    "kiosk.certificate_refused": _text(
+        "この電子証明書では受付できません。照合番号Bか、係員による受付をご利用ください。",
+        "This certificate cannot be used. Please use number B, or ask the staff.",
+    ),
+    "kiosk.invalid_entry": _text(
+        "氏名と記入者を200文字以内で入力してください。",
+        "Please enter the name and who writes it down, up to 200 characters each.",
+    ),
     "identity.malformed_certificate": _text(
         "カードの電子証明書を読み取れませんでした。市区町村の窓口にご相談ください。",
         "The card's certificate could not be read. Please ask your municipality.",

@@ -73,6 +73,10 @@ GROUPS: Final[dict[str, Attachment]] = {
     "card": Attachment(
         target="clients.card.commands:group", help="Read a My Number Card, and try its keys."
     ),
+    "kiosk": Attachment(
+        target="clients.kiosk.commands:group",
+        help="Receive residents with their card, also offline.",
+    ),
     "doctor": Attachment(
         target="node.cli.doctor:command", help="Check this machine and name what to repair."
     ),
