@@ -28,6 +28,7 @@ from clients.wallet.sealing import (
 )
 from clients.wallet.wallet import (
     ENTRY_COUNT_MAX,
+    WALLET_SIZE_MAX,
     ExportRefused,
     KeyExists,
     Kind,
@@ -236,10 +237,19 @@ def test_a_malformed_file_is_refused(change: dict[str, object]) -> None:
         decode_wallet(json.dumps(record).encode())
 
 
-def test_a_deeply_nested_or_long_file_is_refused() -> None:
-    for data in (b"[" * 100_000, b"x", b" " * (2 * 1024 * 1024 + 1)):
+def test_a_deeply_nested_file_is_refused() -> None:
+    for data in (b"[" * 100_000, b"x"):
         with pytest.raises(InvalidWallet):
             decode_wallet(data)
+
+
+def test_a_file_is_read_up_to_its_bound() -> None:
+    wallet = opened().wallet
+    longest = encode_wallet(wallet).encode().ljust(WALLET_SIZE_MAX)
+
+    assert decode_wallet(longest) == wallet
+    with pytest.raises(InvalidWallet, match="over"):
+        decode_wallet(longest + b" ")
 
 
 def test_a_wallet_holds_a_bounded_number_of_keys() -> None:
