@@ -60,6 +60,7 @@ async def forget(towns: Towns) -> None:
                 await tx.execute(text(f"delete from {table}"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_kill_at_any_step_loses_nothing_and_doubles_nothing(
     kind: str, tmp_path: Path

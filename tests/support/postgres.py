@@ -88,10 +88,11 @@ class Cluster:
         """Stop the server; ``immediate`` is a crash."""
         self.run("pg_ctl", "-D", str(self.data), "-w", "-m", mode, "stop")
 
-    def make_database(self) -> str:
-        """Make an empty database and return its URL."""
+    def make_database(self, *, like: str | None = None) -> str:
+        """Make a database, empty or a copy of the one at the URL ``like``, and return its URL."""
         name = f"test{os.getpid()}_{next(_numbers)}"
-        self.query("postgres", f"create database {name}")
+        model = f" template {like.partition('@/')[2].partition('?')[0]}" if like else ""
+        self.query("postgres", f"create database {name}{model}")
         return f"postgresql+asyncpg://daicho@/{name}?host={self.home}"
 
     def query(self, database: str, statement: str) -> str:
