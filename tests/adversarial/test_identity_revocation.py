@@ -177,9 +177,10 @@ def answer_signed_by(
     padding_certificates: int = 0,
     algorithm: hashes.HashAlgorithm | None = None,
     is_nonce_critical: bool = False,
+    about: OcspQuestion | None = None,
 ) -> bytes:
     """Return a good answer by whoever holds ``signer``, with its certificate enclosed."""
-    asked = ocsp.load_der_ocsp_request(question.request)
+    asked = ocsp.load_der_ocsp_request((about or question).request)
     response = (
         ocsp.OCSPResponseBuilder()
         .add_response_by_hash(
@@ -271,6 +272,26 @@ def test_weak_hashes_do_not_count() -> None:
     assert isinstance(
         accept_ocsp_response(strong, question=question, now=NOW, freshness=ONLINE), Good
     )
+
+
+def test_the_right_signer_answering_about_another_generations_key_is_refused() -> None:
+    hierarchy = new_hierarchy()
+    cards = [
+        hierarchy.issue_card(RESIDENT, at=NOW, generation=generation).authentication
+        for generation in (2, 3)
+    ]
+    assert cards[0].certificate.serial_number == cards[1].certificate.serial_number
+    question, about = question_for(hierarchy, cards[1], 3), question_for(hierarchy, cards[0], 2)
+    authority = hierarchy.authority(KIND, 3)
+    signer = IssuedCertificate(certificate=authority.certificate, key=authority._key)
+
+    with pytest.raises(RefusedOcspResponse, match="another certificate"):
+        accept_ocsp_response(
+            answer_signed_by(question, signer, about=about),
+            question=question,
+            now=NOW,
+            freshness=ONLINE,
+        )
 
 
 def test_an_answer_with_a_critical_extension_is_refused() -> None:
