@@ -35,7 +35,7 @@ layers:
 	$(BIN)/lint-imports
 
 unit:
-	$(BIN)/pytest -q -n 2 tests/unit tests/house
+	$(BIN)/pytest -q -n 2 -m "not slow and not nightly" tests/unit tests/house
 
 test: ## everything CI runs
 	./scripts/test

@@ -13,7 +13,11 @@ from services.kit.database import Database, open_database
 from services.kit.schema import upgrade
 from tests.support.postgres import shared_cluster
 
-KINDS = [pytest.param("sqlite", id="SQLite"), pytest.param("postgresql", id="PostgreSQL")]
+KINDS = [
+    pytest.param("sqlite", id="SQLite"),
+    # A real server: kept out of `make check`, run by CI.
+    pytest.param("postgresql", id="PostgreSQL", marks=pytest.mark.slow),
+]
 
 
 def make_url(kind: str, directory: Path) -> str:
