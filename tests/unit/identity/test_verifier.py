@@ -157,6 +157,25 @@ async def test_a_list_is_fetched_once_and_kept_through_an_outage_while_it_is_fre
     assert source.fetched == 1
 
 
+async def test_the_next_list_is_fetched_as_soon_as_it_is_due() -> None:
+    hierarchy = new_hierarchy()
+    source = LocalSource(hierarchy)
+    issued = hierarchy.issue_card(RESIDENT, at=NOW, generation=3).authentication
+    verifier = DirectVerifier(hierarchy.trust_store(), source)
+    verdicts = []
+
+    for hours in (0, 23, 24):
+        source.now = NOW + timedelta(hours=hours)
+        verification = await verifier.verify(
+            evidence_of(issued), kind=KIND, method=RevocationMethod.CRL, now=source.now
+        )
+        verdicts.append(verification.passed)
+        hierarchy.authority(KIND, 3).revoke(issued.certificate, RevocationReason.ON_HOLD, NOW)
+
+    assert verdicts == [True, True, False]
+    assert source.fetched == 2
+
+
 async def test_a_list_that_arrives_late_does_not_replace_a_newer_one() -> None:
     hierarchy = new_hierarchy()
     issued = hierarchy.issue_card(RESIDENT, at=NOW, generation=3).authentication
