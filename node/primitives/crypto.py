@@ -5,6 +5,10 @@ to start on slower stand-ins (``check_backends``). Signatures are 65 bytes r || 
 {0, 1} and low s everywhere; Ethereum's 27/28 and EIP-155 forms are translated in ``transaction``.
 """
 
+# safe-pysha3 has no types and coincurve's are partial; what they return is given its type here.
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 import hashlib
 from functools import lru_cache
 from typing import Final

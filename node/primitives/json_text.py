@@ -10,7 +10,7 @@ Spec: EXEC-GENESIS-FORM.
 import json
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeGuard
 
 from node.primitives.errors import MalformedMessage
 
@@ -50,6 +50,16 @@ def decode_json(
     except ValueError as error:
         raise MalformedMessage(f"not JSON: {error}") from error
     return value
+
+
+def is_object(value: object) -> TypeGuard[dict[str, object]]:
+    """Tell whether a decoded JSON value is an object; its keys are then text."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[object]]:
+    """Tell whether a decoded JSON value is a list."""
+    return isinstance(value, list)
 
 
 def check_nesting(data: bytes) -> None:

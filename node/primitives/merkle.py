@@ -59,7 +59,7 @@ def build_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     if not 0 <= index < len(leaves):
         raise IndexError(f"leaf {index} of {len(leaves)}")
     level = [hash_leaf(leaf) for leaf in leaves]
-    proof = []
+    proof: list[bytes] = []
     while len(level) > 1:
         sibling = index ^ 1
         if sibling < len(level):
