@@ -18,6 +18,7 @@ from node.primitives import rlp
 from node.primitives.crypto import InvalidSignature, PrivateKey, keccak256, recover_address
 from node.primitives.errors import InvalidInput
 from node.primitives.header import VALIDATOR_COUNT_MAX, Header
+from node.primitives.json_text import is_list, is_object
 from node.primitives.types import Address, BlockHash, Hash32, Height, Signature
 
 CHECKPOINT_SIZE_MAX: Final = 32_768
@@ -160,7 +161,7 @@ def decode_checkpoint(data: bytes) -> Checkpoint:
         record = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise _invalid("not UTF-8 JSON") from error
-    if not isinstance(record, dict) or set(record) != names:
+    if not is_object(record) or set(record) != names:
         raise _invalid(f"expected exactly the keys {', '.join(sorted(names))}")
     height = record["height"]
     if not isinstance(height, int) or isinstance(height, bool) or not 0 <= height < 2**63:
@@ -192,7 +193,7 @@ def _signer(checkpoint: Checkpoint, signature: Signature) -> Address | None:
 
 
 def _list(value: object, most: int, what: str) -> list[object]:
-    if not isinstance(value, list) or len(value) > most:
+    if not is_list(value) or len(value) > most:
         raise _invalid(f"{what}: expected a list of at most {most}")
     return value
 

@@ -5,6 +5,7 @@ A verifier does not stop at the first failure, so that an auditor sees all of th
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 from node.primitives.errors import InvalidBlock
 
@@ -66,4 +67,5 @@ def _show(value: object) -> str:
         return "0x" + value.hex()
     if isinstance(value, str) or not isinstance(value, Iterable):
         return str(value)
-    return "[" + ", ".join(_show(part) for part in value) + "]"
+    parts = cast("Iterable[object]", value)
+    return "[" + ", ".join(_show(part) for part in parts) + "]"

@@ -85,7 +85,7 @@ class State:
     """Whether the pool has something to include."""
     is_syncing: bool = False
     """Whether the shell is importing blocks from peers."""
-    heard_heights: Mapping[Address, Height] = field(default_factory=dict)
+    heard_heights: Mapping[Address, Height] = field(default_factory=dict[Address, Height])
     """While ``sign_state.is_silent``: the highest height each other validator spoke of."""
 
     round: Round = Round(0)
@@ -102,27 +102,33 @@ class State:
     """Our proposal of a prepared block, to be signed once the shell has validated it."""
     is_building: bool = False
     """Whether a ``BuildBlock`` of this round is unanswered."""
-    prepares: Mapping[Address, Signed[PreparePayload]] = field(default_factory=dict)
+    prepares: Mapping[Address, Signed[PreparePayload]] = field(
+        default_factory=dict[Address, Signed[PreparePayload]]
+    )
     """Prepares of this round by author, whatever their digest."""
-    commits: Mapping[Address, Signed[CommitPayload]] = field(default_factory=dict)
+    commits: Mapping[Address, Signed[CommitPayload]] = field(
+        default_factory=dict[Address, Signed[CommitPayload]]
+    )
     """Commits of this round by author, whatever their digest."""
     certificate: PreparedCertificate | None = None
     """Our lock: highest prepared block at this height."""
-    round_changes: Mapping[Address, RoundChange] = field(default_factory=dict)
+    round_changes: Mapping[Address, RoundChange] = field(default_factory=dict[Address, RoundChange])
     """Latest valid round change of each validator, ourselves included."""
     round_quorum: tuple[Signed[RoundChangePayload], ...] = ()
     """The first quorum of round changes seen for this round, ascending by author."""
-    relay_counts: Mapping[Address, int] = field(default_factory=dict)
+    relay_counts: Mapping[Address, int] = field(default_factory=dict[Address, int])
     """Round changes relayed for each author during this round."""
-    last_commits: Mapping[Address, Signed[CommitPayload]] = field(default_factory=dict)
+    last_commits: Mapping[Address, Signed[CommitPayload]] = field(
+        default_factory=dict[Address, Signed[CommitPayload]]
+    )
     """Latest commit of each author at this height, to notice a dropped lock."""
     reported: frozenset[tuple[Address, Contradiction]] = frozenset()
     """Evidence already handed out at this height."""
-    own_messages: Mapping[MessageCode, Message] = field(default_factory=dict)
+    own_messages: Mapping[MessageCode, Message] = field(default_factory=dict[MessageCode, Message])
     """Our newest signed messages at this height, for peers that connect late."""
-    later: Mapping[LaterKey, Buffered] = field(default_factory=dict)
+    later: Mapping[LaterKey, Buffered] = field(default_factory=dict[LaterKey, Buffered])
     """Messages for later rounds of this height."""
-    future: Mapping[FutureKey, Buffered] = field(default_factory=dict)
+    future: Mapping[FutureKey, Buffered] = field(default_factory=dict[FutureKey, Buffered])
     """Messages for later heights."""
 
     @property
