@@ -65,7 +65,7 @@ def _run_range(
     seeds: range, scenario_of: Callable[[int], Scenario], *, is_quiet: bool, is_json: bool
 ) -> bool:
     is_good = True
-    show = (lambda progress: None) if is_quiet else _show_progress
+    show: Callable[[Progress], None] = (lambda _: None) if is_quiet else _show_progress
     for report in run_campaign(seeds, scenario_of, on_progress=show):
         if is_json:
             click.echo(json.dumps(asdict(report)))

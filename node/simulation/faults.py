@@ -229,5 +229,5 @@ def _parse_value(name: str, value: str) -> object:
             return int(value)
 
 
-def _format_value(value: object) -> str:
+def _format_value(value: int | Partition | tuple[Lie, ...]) -> str:
     return "+".join(value) if isinstance(value, tuple) else str(value)

@@ -26,7 +26,9 @@ class Host:
     """Chain and sign-state."""
     clock: LocalClock
     """Its wall clock."""
-    pool: dict[TransactionHash, Transaction] = field(default_factory=dict)
+    pool: dict[TransactionHash, Transaction] = field(
+        default_factory=dict[TransactionHash, Transaction]
+    )
     """Transactions that wait; the pool survives a restart."""
     pending_votes: tuple[ValidatorVote, ...] = ()
     """What its operator wants."""

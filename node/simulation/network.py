@@ -105,7 +105,7 @@ def _majority_ring(ring: tuple[int, ...]) -> list[Link]:
     """Cut all but the nearest neighbours on a ring, so that each node still sees a majority."""
     count = len(ring)
     reach = (count // 2 + 1) // 2
-    links = []
+    links: list[Link] = []
     for at, node in enumerate(ring):
         for step in range(1, count):
             distance = min(step, count - step)
