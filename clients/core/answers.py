@@ -9,6 +9,7 @@ from clients.core.proofs import AccountProof, ReceiptProof
 from node.primitives.block import TRANSACTION_COUNT_MAX, Block, decode_block
 from node.primitives.errors import MalformedMessage
 from node.primitives.header import Header, decode_header
+from node.primitives.json_text import is_list, is_object
 from node.primitives.trie import PROOF_NODES_MAX
 
 HEADER_SIZE_MAX: Final = 32_768
@@ -144,12 +145,12 @@ def _nodes(value: object, what: str) -> tuple[bytes, ...]:
 
 
 def _field(value: object, name: str) -> object:
-    if not isinstance(value, dict) or name not in value:
+    if not is_object(value) or name not in value:
         raise MalformedAnswer(f"answer: expected an object with {name}")
     return value[name]
 
 
 def _list(value: object, most: int, what: str) -> list[object]:
-    if not isinstance(value, list) or len(value) > most:
+    if not is_list(value) or len(value) > most:
         raise MalformedAnswer(f"{what}: expected a list of at most {most}", rule="LIGHT-BOUNDS")
     return value

@@ -8,7 +8,7 @@ Spec: LIGHT-WITNESS, LIGHT-FORK, LIGHT-READ, LIGHT-ANCESTOR.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -471,7 +471,7 @@ class LightClient:
         return child
 
     @asynccontextmanager
-    async def _patience(self, node: Node) -> AsyncIterator[None]:
+    async def _patience(self, node: Node) -> AsyncGenerator[None]:
         """Bound how long one node may take, so that none can hold up the others.
 
         Raises:

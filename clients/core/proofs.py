@@ -31,7 +31,7 @@ class AccountProof:
 
     account: tuple[bytes, ...]
     """Nodes from the state root to the account."""
-    slots: Mapping[int, tuple[bytes, ...]] = field(default_factory=dict)
+    slots: Mapping[int, tuple[bytes, ...]] = field(default_factory=dict[int, tuple[bytes, ...]])
     """For each slot, nodes from the account's storage root."""
 
 

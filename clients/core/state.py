@@ -28,9 +28,9 @@ class ProvenView:
 
     state_root: Hash32
     """Root that everything is proven under."""
-    proven: dict[Address, ProvenAccount] = field(default_factory=dict)
+    proven: dict[Address, ProvenAccount] = field(default_factory=dict[Address, ProvenAccount])
     """What is known."""
-    missed: dict[Address, set[int]] = field(default_factory=dict)
+    missed: dict[Address, set[int]] = field(default_factory=dict[Address, set[int]])
     """Accounts and slots that were read and are not known."""
 
     @property

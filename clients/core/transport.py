@@ -8,7 +8,7 @@ Spec: LIGHT-BOUNDS.
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
@@ -16,7 +16,7 @@ import aiohttp
 
 from clients.core.answers import MalformedAnswer
 from node.primitives.errors import InvalidInput, MalformedMessage, Unavailable
-from node.primitives.json_text import decode_json
+from node.primitives.json_text import decode_json, is_list, is_object
 
 ANSWER_SIZE_MAX: Final = 16 * 1024 * 1024 + 65_536
 """Longest answer read, in bytes: a node's own bound, and its frame."""
@@ -116,7 +116,7 @@ class HttpNode:
             return []
         requests = [self._request(method, params) for method, params in calls]
         answers = await self._post(requests)
-        if not isinstance(answers, list) or len(answers) != len(requests):
+        if not is_list(answers) or len(answers) != len(requests):
             raise MalformedAnswer(f"{self.name}: expected a list of {len(requests)} answers")
         return [
             _result_of(answer, request["id"])
@@ -162,14 +162,14 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _result_of(answer: object, request_id: object) -> object:
-    if not isinstance(answer, dict):
+    if not is_object(answer):
         raise MalformedAnswer("answer: expected an object")
     error = answer.get("error")
     if error is not None:
-        fields = error if isinstance(error, dict) else {}
+        fields = error if is_object(error) else {}
         text, details = fields.get("message"), fields.get("data")
         shown = text[:200] if isinstance(text, str) else "no message"
-        reason = details.get("code") if isinstance(details, dict) else None
+        reason = details.get("code") if is_object(details) else None
         raise CallRefused(f"the node refused the call: {shown}", reason=str(reason or "")[:100])
     if answer.get("id") != request_id or "result" not in answer:
         raise MalformedAnswer("answer: not to this request")
@@ -177,7 +177,7 @@ def _result_of(answer: object, request_id: object) -> object:
 
 
 @asynccontextmanager
-async def http_nodes(addresses: Sequence[tuple[str, str]]) -> AsyncIterator[tuple[HttpNode, ...]]:
+async def http_nodes(addresses: Sequence[tuple[str, str]]) -> AsyncGenerator[tuple[HttpNode, ...]]:
     """Open one session for the nodes given as (name, URL), for the length of a ``with`` block."""
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False

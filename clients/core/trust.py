@@ -24,7 +24,7 @@ from node.consensus.report import Check, Report
 from node.consensus.seals import verify_commit_seals
 from node.primitives.errors import InvalidInput, Misconfigured
 from node.primitives.header import Header, decode_header
-from node.primitives.json_text import decode_json
+from node.primitives.json_text import decode_json, is_object
 from node.primitives.types import Address, BlockHash, Hash32
 from node.settings import check_bounds, load_record
 
@@ -266,7 +266,7 @@ def decode_trust(data: bytes) -> Trust:
         raise InvalidTrust(f"light client state: over {STATE_SIZE_MAX} bytes")
     try:
         record = decode_json(data)
-        if not isinstance(record, dict) or set(record) != {
+        if not is_object(record) or set(record) != {
             "version",
             "genesis_hash",
             "origin",
