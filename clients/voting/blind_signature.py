@@ -8,6 +8,9 @@ cover them.
 Spec: TOKEN-BLIND, TOKEN-VERIFY.
 """
 
+# gmpy2 ships no types.
+# pyright: reportAttributeAccessIssue=false
+
 import hashlib
 from dataclasses import dataclass
 from typing import Final

@@ -6,6 +6,9 @@ depend on all of them. Any t valid trustees give the messages; which t makes no 
 Spec: DEC-SHARE, DEC-COMBINE.
 """
 
+# gmpy2 ships no types.
+# pyright: reportAttributeAccessIssue=false
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -6,6 +6,9 @@ logarithm between them. Inputs are public; the arithmetic is variable-time.
 Spec: BALLOT-H2C.
 """
 
+# gmpy2 ships no types.
+# pyright: reportAttributeAccessIssue=false
+
 import hashlib
 from functools import cache
 from typing import Final

@@ -6,6 +6,9 @@ is ``shuffle_check``; what both see is ``ShuffleProof``.
 Spec: MIX-SHUFFLE, MIX-TRANSCRIPT.
 """
 
+# gmpy2 ships no types.
+# pyright: reportAttributeAccessIssue=false
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -7,6 +7,9 @@ verifier's own randomness; a false proof passes it with probability at most 2^-1
 Spec: MIX-VERIFY.
 """
 
+# gmpy2 ships no types.
+# pyright: reportAttributeAccessIssue=false
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
