@@ -7,7 +7,7 @@ chain id is ours and the sender may send is decided in ``pool.admission`` and ``
 Spec: EXEC-TYPES, EXEC-CHAIN-ID.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import Final
@@ -165,8 +165,7 @@ def sign_transaction(
         data=data,
         signature=Signature(b"\x00" * 65),
     )
-    fields = {name: getattr(unsigned, name) for name in unsigned.__dataclass_fields__}
-    return Transaction(**{**fields, "signature": key.sign(unsigned.signing_hash)})
+    return replace(unsigned, signature=key.sign(unsigned.signing_hash))
 
 
 def _decode_legacy(raw: bytes) -> Transaction:
@@ -249,7 +248,7 @@ def _signature(y_parity: int, r_item: rlp.Decoded, s_item: rlp.Decoded) -> Signa
 
 
 def _decode_access_list(item: rlp.Decoded) -> tuple[AccessListEntry, ...]:
-    entries = []
+    entries: list[AccessListEntry] = []
     count = 0
     for entry in rlp.as_list(item, what="transaction.accessList"):
         address, keys = rlp.as_list(entry, 2, "transaction.accessList entry")
