@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from clients.identity.certificate import CertificateKind
+from clients.identity.certificate import SIGNING_POLICY, CertificateKind
 from clients.identity.platform import (
     PlatformAnswer,
     PlatformQuestion,
@@ -14,7 +14,8 @@ from clients.identity.platform import (
 from clients.identity.revocation import Good, RevocationMethod, RevocationReason, Revoked
 from clients.identity.verifier import CardEvidence, CertificateVerifier, Verification
 from node.primitives.errors import Unavailable
-from tests.support.identity import NOW, RESIDENT, new_hierarchy, sign_as_card
+from services.sim.pki.authority import KeyType
+from tests.support.identity import NOW, RESIDENT, new_hierarchy, prepared_key, sign_as_card
 
 KIND = CertificateKind.AUTHENTICATION
 TEXT = b"text"
@@ -89,6 +90,22 @@ async def test_an_operator_cannot_vouch_for_another_text_or_an_expired_card() ->
 
     assert other_text.report.broken_rules == ("ID-SIGNATURE",)
     assert expired.report.broken_rules == ("ID-PATH-VALIDITY",)
+
+
+async def test_an_operator_cannot_vouch_for_another_policy() -> None:
+    authority = new_hierarchy().authority(KIND, 3)
+    issued = authority.issue(
+        RESIDENT, key=prepared_key(KeyType.P_384), at=NOW, policy=SIGNING_POLICY
+    )
+    evidence = CardEvidence(
+        certificate=issued.der, message=TEXT, signature=sign_as_card(issued.key, TEXT)
+    )
+
+    verification = await operator(PlatformResult.OK).verify(
+        evidence, kind=KIND, method=RevocationMethod.OCSP, now=NOW
+    )
+
+    assert verification.report.broken_rules == ("ID-PATH-POLICY",)
 
 
 async def test_an_operator_out_of_reach_opens_nothing() -> None:
