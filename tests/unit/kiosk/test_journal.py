@@ -128,6 +128,14 @@ def test_lines_that_were_moved_or_taken_out_show(tmp_path: Path) -> None:
             read_entries(lines, kiosk=KIOSK.address)
 
 
+def test_two_journals_of_one_kiosk_cannot_be_spliced(tmp_path: Path) -> None:
+    first, _ = filled(tmp_path / "morning", JIRO, JIRO)
+    _, second = filled(tmp_path / "evening", JIRO, JIRO)
+
+    with pytest.raises(JournalBroken):
+        read_entries([first, second], kiosk=KIOSK.address)
+
+
 def test_another_kiosks_journal_is_not_ours(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     filled(path, JIRO)
