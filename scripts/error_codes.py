@@ -64,7 +64,7 @@ def render() -> str:
     for family, turn, advice in TURNS:
         lines += ["", f"## Turn to act: {turn}", "", advice, "", "| code | meaning |", "|---|---|"]
         for error in errors:
-            if issubclass(error, family):
+            if _family_of(error) is family:
                 meaning = " ".join((inspect.getdoc(error) or "").split("\n\n")[0].split())
                 lines.append(f"| `{error.code}` | {meaning} |")
     lines += [
@@ -72,6 +72,14 @@ def render() -> str:
         f"Anything else is `{LedgerError.code}`: report it, it should have a code of its own.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _family_of(error: type[LedgerError]) -> type[LedgerError]:
+    """Return whose turn an error belongs to; one of no family is a defect of ours."""
+    for family, _, _ in TURNS:
+        if issubclass(error, family):
+            return family
+    return InvariantViolation
 
 
 def main() -> int:
