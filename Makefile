@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup lock eels format check lint types layers unit test nightly bench wheel clean
+.PHONY: help setup lock eels format check lint types layers unit pyright test nightly bench wheel clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ layers:
 
 unit:
 	$(BIN)/pytest -q -n 2 -m "not slow and not nightly" tests/unit tests/house
+
+pyright: ## strict types of the pure packages, by a second checker (after scripts/setup-peers)
+	tests/peers/node_modules/.bin/pyright
 
 test: ## everything CI runs
 	./scripts/test
