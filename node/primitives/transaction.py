@@ -20,7 +20,7 @@ from node.primitives.types import Address, Hash32, Signature, TransactionHash
 TRANSACTION_SIZE_MAX: Final = 131_072
 """Longest transaction decoded, in bytes (128 KiB)."""
 
-ACCESS_LIST_KEYS_MAX: Final = 4_096
+ACCESS_LIST_KEYS_MAX: Final = 1_024
 """Most addresses and storage keys, together, in one access list."""
 
 
