@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import aiohttp
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clients.core.headers import TrustLimits
@@ -21,13 +20,13 @@ from services.example.settings import ExampleSettings
 from services.example.tables import CURSORS
 from services.kit.app import ServiceDefinition
 from services.kit.audit import close_root, link
-from services.kit.dispatcher import Dispatcher, HttpTransport
+from services.kit.dispatcher import dispatcher_task
 from services.kit.envelope import Envelope
-from services.kit.event_signatures import EventSigner, EventVerifier
+from services.kit.event_signatures import EventVerifier
 from services.kit.events import Event
 from services.kit.follower import FollowerParts, Watch, open_follower
 from services.kit.jobs import Job, JobRunner
-from services.kit.keys import load_private_key, load_public_key
+from services.kit.keys import load_public_key
 from services.kit.master_keys import load_master_keys
 from services.kit.outbox import Subscriber, subscribe
 from services.kit.reads import audit_reads
@@ -152,25 +151,13 @@ async def build(settings: ExampleSettings, resources: Resources) -> ServiceDefin
         catalogue=resources.catalogue,
         checks=resources.standard_checks(),
         tasks=(
-            _dispatcher_task(resources, settings.events_key_file),
+            dispatcher_task(resources.database, settings.events_key_file, clock=resources.clock),
             BackgroundTask(name="jobs", run=jobs.run),
             BackgroundTask(name="follower", run=parts.follow),
         ),
         record_read=audit_reads(resources.database),
         pages=(event_page(resources.database, verifier, parts.hear),),
     )
-
-
-def _dispatcher_task(resources: Resources, key_file: Path) -> BackgroundTask:
-    key = load_private_key(key_file)
-    signer = EventSigner(key, key_id=key.thumbprint())
-
-    async def run() -> None:
-        async with aiohttp.ClientSession(trust_env=False) as session:
-            transport = HttpTransport(session)
-            await Dispatcher(resources.database, transport, signer, clock=resources.clock).run()
-
-    return BackgroundTask(name="dispatcher", run=run)
 
 
 def _read_genesis(path: Path) -> Header:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Final, Protocol
 
 import aiohttp
@@ -27,7 +28,9 @@ from services.kit.deliveries import (
     postpone,
 )
 from services.kit.event_signatures import SIGNATURE_HEADER, EventSigner
+from services.kit.keys import load_private_key
 from services.kit.outbox import Subscriber, list_subscribers
+from services.kit.supervision import BackgroundTask
 
 POLL_S: Final = 0.5
 """Seconds between two looks into the outbox."""
@@ -267,3 +270,19 @@ def _raise_from(task: asyncio.Task[int] | None) -> None:
         error = task.exception()
         if error is not None:
             raise error
+
+
+def dispatcher_task(database: Database, key_file: Path, *, clock: Clock) -> BackgroundTask:
+    """Return the task that delivers a service's events, signed with the key in ``key_file``.
+
+    Raises:
+        Misconfigured: The key cannot be used.
+    """
+    key = load_private_key(key_file)
+    signer = EventSigner(key, key_id=key.thumbprint())
+
+    async def run() -> None:
+        async with aiohttp.ClientSession(trust_env=False) as session:
+            await Dispatcher(database, HttpTransport(session), signer, clock=clock).run()
+
+    return BackgroundTask(name="dispatcher", run=run)

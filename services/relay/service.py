@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import aiohttp
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clients.core.headers import TrustLimits
@@ -19,11 +18,11 @@ from node.genesis.profile import Genesis
 from node.primitives.errors import Misconfigured, Unavailable
 from node.settings import read_secret
 from services.kit.app import ServiceDefinition
-from services.kit.dispatcher import Dispatcher, HttpTransport
-from services.kit.event_signatures import EventSigner, EventVerifier
+from services.kit.dispatcher import dispatcher_task
+from services.kit.event_signatures import EventVerifier
 from services.kit.follower import FollowerParts, Watch, open_follower
 from services.kit.health import ReadinessCheck
-from services.kit.keys import load_private_key, load_public_key
+from services.kit.keys import load_public_key
 from services.kit.outbox import Subscriber, list_subscribers, subscribe, unsubscribe
 from services.kit.receiving import event_page
 from services.kit.service import Resources, Service
@@ -32,7 +31,8 @@ from services.relay.intake import Intake
 from services.relay.relay import Relay, RelayParts, open_relay
 from services.relay.schema import MIGRATIONS
 from services.relay.settings import RelaySettings, check_relay, parse_address
-from services.relay.signer import Signer, load_key
+from services.relay.remote_signer import open_remote_signer
+from services.relay.signer import KeystoreSigner, Signer, load_key
 from services.relay.tables import CURSORS
 
 VERSION: Final = "1.0.0"
@@ -62,8 +62,8 @@ class Running:
     """What the kit opened."""
     intake: Intake
     """Knows the services."""
-    signer: Signer
-    """Its key."""
+    keystore: KeystoreSigner | None
+    """Its key; None when a signer process holds it."""
     genesis: Genesis
     """Where reading starts."""
     relay: Relay | None = None
@@ -72,6 +72,7 @@ class Running:
     async def run(self) -> None:
         """Connect to the nodes and relay for ever."""
         settings, resources = self.settings, self.resources
+        signer = await self._open_signer()
         header = self.genesis.header
         trust = Trust(genesis_hash=header.hash, origin=header, head=header)
         addresses = [(node.name, node.url) for node in settings.nodes]
@@ -95,7 +96,7 @@ class Running:
             parts = RelayParts(
                 database=resources.database,
                 nodes=nodes,
-                signer=self.signer,
+                signer=signer,
                 intake=self.intake,
                 clock=resources.clock,
             )
@@ -104,6 +105,19 @@ class Running:
                 await self.relay.run()
             finally:
                 self.relay = None
+
+    async def _open_signer(self) -> Signer:
+        """Return the key in this process, or reach the process that has it.
+
+        Raises:
+            SignerDown: The signer process does not answer; the task is started again.
+        """
+        if self.keystore is not None:
+            return self.keystore
+        assert self.settings.signer_socket is not None
+        return await open_remote_signer(
+            self.settings.signer_socket, chain_id=self.genesis.profile.chain_id
+        )
 
     async def check(self) -> str:
         """Say where the relay stands.
@@ -135,8 +149,10 @@ async def build(settings: RelaySettings, resources: Resources) -> ServiceDefinit
     check_relay(settings)
     tenant = settings.kit.tenants[0].id
     genesis = _read_genesis(settings.genesis_file)
-    key = load_key(settings.keystore_file, read_secret(settings.password_file))
-    signer = Signer(key, chain_id=genesis.profile.chain_id)
+    keystore = None
+    if settings.keystore_file is not None and settings.password_file is not None:
+        key = load_key(settings.keystore_file, read_secret(settings.password_file))
+        keystore = KeystoreSigner(key, chain_id=genesis.profile.chain_id)
     intake = Intake(
         tenant=tenant,
         source=source_of(tenant, "relay"),
@@ -144,7 +160,7 @@ async def build(settings: RelaySettings, resources: Resources) -> ServiceDefinit
         anchors=parse_address(settings.anchors, "anchors"),
         clock=resources.clock,
     )
-    running = Running(settings, resources, intake, signer, genesis)
+    running = Running(settings, resources, intake, keystore, genesis)
     await resources.database.transact(lambda tx: _subscribe(tx, settings, tenant))
     verifier = _verifier_of(settings, tenant)
     return ServiceDefinition(
@@ -162,27 +178,10 @@ async def build(settings: RelaySettings, resources: Resources) -> ServiceDefinit
         ),
         tasks=(
             BackgroundTask(name="relay", run=running.run),
-            dispatcher_task(resources, settings.events_key_file),
+            dispatcher_task(resources.database, settings.events_key_file, clock=resources.clock),
         ),
         pages=(event_page(resources.database, verifier, intake.handle),),
     )
-
-
-def dispatcher_task(resources: Resources, key_file: Path) -> BackgroundTask:
-    """Return the task that delivers a service's events, signed with the key in ``key_file``.
-
-    Raises:
-        Misconfigured: The key cannot be used.
-    """
-    key = load_private_key(key_file)
-    signer = EventSigner(key, key_id=key.thumbprint())
-
-    async def run() -> None:
-        async with aiohttp.ClientSession(trust_env=False) as session:
-            transport = HttpTransport(session)
-            await Dispatcher(resources.database, transport, signer, clock=resources.clock).run()
-
-    return BackgroundTask(name="dispatcher", run=run)
 
 
 def verifier_of(sources: Iterable[tuple[str, Path]]) -> EventVerifier:
