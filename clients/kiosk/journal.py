@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from clients.identity.revocation import Good, Undetermined
 from clients.kiosk.ladder import (
@@ -29,6 +29,7 @@ from clients.kiosk.ladder import (
 from clients.wallet.records import open_record, seal_record
 from node.primitives.crypto import PrivateKey, keccak256, recover_address
 from node.primitives.errors import InvalidInput, MalformedMessage, Unavailable
+from node.primitives.json_text import decode_json
 from node.primitives.types import Address, Hash32
 
 ENTRIES_MAX: Final = 100_000
@@ -195,8 +196,8 @@ def open_entry(entry: Entry, *, secret: bytes, kiosk: Address) -> dict[str, obje
         secret, entry.sealed, sector=SECTOR, record_id=record_id(kiosk, entry.number)
     )
     try:
-        decoded = json.loads(record)
-    except ValueError as error:
+        decoded = decode_json(record)
+    except MalformedMessage as error:
         raise MalformedRecord("journal: a record does not decode", rule="KIOSK-SEAL") from error
     if not isinstance(decoded, dict):
         raise MalformedRecord("journal: a record is no object", rule="KIOSK-SEAL")
@@ -257,7 +258,7 @@ def _decode_entry(line: bytes, number: int) -> Entry:
     if len(line) > LINE_SIZE_MAX or number >= ENTRIES_MAX:
         raise _broken(number)
     try:
-        fields = json.loads(line)
+        fields: Any = decode_json(line)
         entry = Entry(
             number=int(fields["number"]),
             previous=Hash32(bytes.fromhex(fields["previous"])),
@@ -265,7 +266,7 @@ def _decode_entry(line: bytes, number: int) -> Entry:
             signature=bytes.fromhex(fields["signature"]),
         )
         is_canonical = entry.encode() == line + b"\n"
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (MalformedMessage, ValueError, KeyError, TypeError, OverflowError) as error:
         raise _broken(number) from error
     if not is_canonical or entry.number < 0:
         raise _broken(number)

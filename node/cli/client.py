@@ -7,6 +7,7 @@ import urllib.request
 from typing import Any, Final
 
 from node.primitives.errors import InvalidInput, Unavailable
+from node.primitives.json_text import decode_json
 
 ANSWER_SIZE_MAX: Final = 64 * 1024 * 1024
 TIMEOUT_S: Final = 10.0
@@ -40,7 +41,7 @@ class RpcClient:
             CallFailed: The node answered with an error.
         """
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        answer = json.loads(self._post(body.encode()))
+        answer: Any = decode_json(self._post(body.encode()))
         if "error" in answer:
             error = answer["error"]
             raise CallFailed(f"{method}: {error.get('message')}", data=error.get("data"))
@@ -70,8 +71,8 @@ def fetch_json(url: str, *, timeout_s: float = TIMEOUT_S) -> tuple[int, Any]:
     """
     try:
         with urllib.request.urlopen(url, timeout=timeout_s) as response:  # noqa: S310
-            return response.status, json.loads(response.read(ANSWER_SIZE_MAX))
+            return response.status, decode_json(response.read(ANSWER_SIZE_MAX))
     except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read(ANSWER_SIZE_MAX) or b"{}")
+        return error.code, decode_json(error.read(ANSWER_SIZE_MAX) or b"{}")
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NodeUnreachable(f"nothing answers at {url} ({error}); is it running?") from error

@@ -16,9 +16,9 @@ from typing import Final
 from node.consensus.report import Check, Report, compare
 from node.primitives import rlp
 from node.primitives.crypto import InvalidSignature, PrivateKey, keccak256, recover_address
-from node.primitives.errors import InvalidInput
+from node.primitives.errors import InvalidInput, MalformedMessage
 from node.primitives.header import VALIDATOR_COUNT_MAX, Header
-from node.primitives.json_text import is_list, is_object
+from node.primitives.json_text import decode_json, is_list, is_object
 from node.primitives.types import Address, BlockHash, Hash32, Height, Signature
 
 CHECKPOINT_SIZE_MAX: Final = 32_768
@@ -158,8 +158,8 @@ def decode_checkpoint(data: bytes) -> Checkpoint:
     if len(data) > CHECKPOINT_SIZE_MAX:
         raise _invalid(f"{len(data)} bytes, at most {CHECKPOINT_SIZE_MAX}")
     try:
-        record = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        record = decode_json(data)
+    except MalformedMessage as error:
         raise _invalid("not UTF-8 JSON") from error
     if not is_object(record) or set(record) != names:
         raise _invalid(f"expected exactly the keys {', '.join(sorted(names))}")

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from node.consensus.seals import check_commit_seals
-from node.primitives.errors import InvalidInput, Misconfigured, Unavailable
+from node.primitives.errors import InvalidInput, MalformedMessage, Misconfigured, Unavailable
 from node.primitives.header import Header
+from node.primitives.json_text import decode_json
 from node.primitives.types import Height
 from node.runtime.ledger import CHAIN_DIRECTORY, load_genesis, open_ledger
 from node.settings import Settings, StorageMode, load_settings
@@ -281,7 +282,7 @@ def _read_manifest(archive: tarfile.TarFile, path: Path) -> tuple[BackupReport, 
     try:
         file = archive.extractfile(MANIFEST)
         assert file is not None
-        document = json.loads(file.read(MANIFEST_SIZE_MAX))
+        document: Any = decode_json(file.read(MANIFEST_SIZE_MAX))
         if document["format"] != FORMAT:
             raise InvalidBackup(f"{path}: of format {document['format']}, this reads {FORMAT}")
         parts = [
@@ -300,7 +301,7 @@ def _read_manifest(archive: tarfile.TarFile, path: Path) -> tuple[BackupReport, 
             block_hash=str(document["block_hash"]),
             files=tuple(part.place for part in parts if part.place),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (MalformedMessage, KeyError, TypeError, ValueError) as error:
         raise InvalidBackup(f"{path}: no backup, or its manifest is damaged") from error
     return report, parts
 
