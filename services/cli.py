@@ -15,6 +15,7 @@ import click
 
 from node.cli.output import Output
 from node.primitives.errors import Misconfigured
+from services.cli_local import lay_out_command, try_out_command
 from services.kit.clock import SystemClock
 from services.kit.doctor import Verdict, examine
 from services.kit.issuers import load_trust
@@ -92,6 +93,10 @@ def new_key(output: Output, out: Path) -> None:
         file.write(json.dumps(private_document(key)) + "\n")
     public.write_text(json.dumps(public_document(key)) + "\n", encoding="ascii")
     output.result({"private key": str(out), "public key": str(public), "kid": key.thumbprint()})
+
+
+group.add_command(lay_out_command)
+group.add_command(try_out_command)
 
 
 def _commands_of(name: str) -> click.Group:

@@ -1,4 +1,4 @@
-"""`daicho network`: a network of four validators on this machine, and simulated ones."""
+"""`daicho network`: validators and services on this machine, and simulated networks."""
 
 import time
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import click
 
 from node.cli.client import NodeUnreachable, RpcClient, fetch_json
 from node.cli.lazy import Attachment, LazyGroup
+from node.cli.network_services import lay_out_services
 from node.cli.output import Output
 from node.primitives.errors import Unavailable
 from node.runtime.localnet import NAMES, RECORD_FILE, LocalNetwork, LocalNode, LocalPlan
@@ -19,6 +20,9 @@ from node.runtime.localservices import find_address, find_services, start_servic
 DIRECTORY_DEFAULT: Final = Path(".daicho") / "network"
 RPC_PORT_DEFAULT: Final = 8_545
 START_TIMEOUT_S: Final = 90.0
+
+HEARTBEAT_S: Final = 5
+"""Longest time without a block; a relay that starts waits for a block from after its start."""
 
 EXAMPLES: Final = """\b
 Examples:
@@ -75,9 +79,15 @@ def group() -> None:
 @click.option("--node", "names", multiple=True, help="Name of a node; give it once for each.")
 @click.pass_obj
 def up(output: Output, directory: Path, period: int, rpc_port: int, names: tuple[str, ...]) -> None:
-    """Make the network if it is new, start every node, and wait for a final block."""
+    """Make the network if it is new, start every node and service, and wait until they work."""
     network = open_network(
-        directory, LocalPlan(names=names or NAMES, block_period_s=period, rpc_port=rpc_port)
+        directory,
+        LocalPlan(
+            names=names or NAMES,
+            block_period_s=period,
+            heartbeat_s=max(HEARTBEAT_S, period),
+            rpc_port=rpc_port,
+        ),
     )
     for node in network.nodes:
         network.start(node)
@@ -137,12 +147,13 @@ def describe(network: LocalNetwork, node: LocalNode) -> dict[str, object]:
 
 
 def start_services(output: Output, network: LocalNetwork) -> tuple[LocalProcess, ...]:
-    """Start the services laid out beside the nodes, wait until each is ready, and show them.
+    """Lay services out beside the nodes, start all, wait until each is ready, and show them.
 
     Raises:
         Misconfigured: One does not start; the message names its log.
         Unavailable: One ended, or is not ready in time; the message names its log.
     """
+    lay_out_services(output, network)
     services = find_services(network.root)
     for service in services:
         start_service(service)

@@ -1,7 +1,8 @@
 """`daicho network run`: the local network in the foreground, shown to work, until Ctrl-C.
 
 What it shows it also checks: a transaction is sent over JSON-RPC, and its receipt is proven
-against a header whose seals a quorum of the validators made.
+against a header whose seals a quorum of the validators made; then a resident posts a notice to a
+service, and a light client finds it on the ledger.
 """
 
 import signal
@@ -17,12 +18,14 @@ import click
 from node.cli.client import NodeUnreachable, RpcClient
 from node.cli.network import (
     DIRECTORY_DEFAULT,
+    HEARTBEAT_S,
     RPC_PORT_DEFAULT,
     describe,
     open_network,
     start_services,
     wait_for_block,
 )
+from node.cli.network_services import RECEIPT_TIMEOUT_S, try_services, wait_for_receipt
 from node.cli.output import Output
 from node.consensus.seals import check_commit_seals
 from node.primitives.errors import Unavailable
@@ -33,8 +36,6 @@ from node.primitives.trie import ordered_key, verify_proof
 from node.runtime.localnet import CHAIN_ID, LocalNetwork, LocalNode, LocalPlan
 from node.runtime.localprocess import LocalProcess, stop_all
 from node.runtime.localservices import find_services
-
-RECEIPT_TIMEOUT_S: Final = 60.0
 
 DEMONSTRATION_CODE: Final = bytes.fromhex("600a600c600039600a6000f3602a60005260206000f3")
 """Init code of a contract of ten bytes that answers every call with 42."""
@@ -61,7 +62,7 @@ DEMONSTRATION_CODE: Final = bytes.fromhex("600a600c600039600a6000f3602a600052602
 @click.pass_obj
 def command(output: Output, directory: Path, period: int, rpc_port: int, is_check: bool) -> None:
     """Start the network, send a transaction, prove it, and stay until Ctrl-C."""
-    plan = LocalPlan(block_period_s=period, rpc_port=rpc_port)
+    plan = LocalPlan(block_period_s=period, heartbeat_s=max(HEARTBEAT_S, period), rpc_port=rpc_port)
     network = open_network(directory, plan)
     with _interruptible() as stopped:
         try:
@@ -72,10 +73,14 @@ def command(output: Output, directory: Path, period: int, rpc_port: int, is_chec
             output.rows([describe(network, node) for node in network.nodes])
             _show_endpoints(output, network)
             services = start_services(output, network)
+            if services:
+                output.result(
+                    try_services(network), title="a resident's notice, on the ledger and proven"
+                )
             if not is_check:
                 _watch(output, network, services, stopped)
         finally:
-            output.say("stopping the nodes")
+            output.say("stopping")
             stop_all(find_services(network.root))
             network.stop_all()
     output.say("stopped")
@@ -83,7 +88,7 @@ def command(output: Output, directory: Path, period: int, rpc_port: int, is_chec
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into an event, so that the nodes are always stopped."""
+    """Turn the first Ctrl-C or SIGTERM into an event, so that everything is always stopped."""
     stopped = threading.Event()
     previous: dict[signal.Signals, Any] = {}
 
@@ -113,7 +118,7 @@ def _demonstrate(network: LocalNetwork) -> dict[str, object]:
     )
     started = time.monotonic()
     sent = client.call("eth_sendRawTransaction", f"0x{transaction.raw.hex()}")
-    receipt = _wait_for_receipt(client, sent)
+    receipt = wait_for_receipt(client, sent)
     waited = time.monotonic() - started
     proof = _fetch_proof(last, sent)
     header = decode_header(_data(proof["header"]))
@@ -131,16 +136,6 @@ def _demonstrate(network: LocalNetwork) -> dict[str, object]:
         "proven at": f"{last.name}: {len(header.extra_data.seals)} of {len(validators)} seals, "
         f"receipt in 0x{header.receipts_root.hex()[:16]}…",
     }
-
-
-def _wait_for_receipt(client: RpcClient, transaction_hash: str) -> dict[str, str]:
-    deadline = time.monotonic() + RECEIPT_TIMEOUT_S
-    while time.monotonic() < deadline:
-        receipt: dict[str, str] | None = client.call("eth_getTransactionReceipt", transaction_hash)
-        if receipt is not None:
-            return receipt
-        time.sleep(0.05)
-    raise Unavailable(f"transaction {transaction_hash} not final after {RECEIPT_TIMEOUT_S:.0f} s")
 
 
 def _fetch_proof(node: LocalNode, transaction_hash: str) -> dict[str, Any]:
@@ -179,7 +174,7 @@ def _watch(
     stopped: threading.Event,
 ) -> None:
     """Show a status line until Ctrl-C, and say so when a node or service ends."""
-    output.say("running; Ctrl-C stops the nodes")
+    output.say("running; Ctrl-C stops services and nodes; see also: daicho network logs -f")
     ended: set[str] = set()
     try:
         while not stopped.wait(1.0):

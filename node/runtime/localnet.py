@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,6 +95,16 @@ class LocalNode:
         """Return the keystore of its municipality's governor."""
         return self.path / "governor.development-only.key.json"
 
+    @property
+    def relay_path(self) -> Path:
+        """Return the keystore with which its municipality's relay signs."""
+        return self.path / "relay.development-only.key.json"
+
+    @property
+    def relay_password_path(self) -> Path:
+        """Return the file with that keystore's password."""
+        return self.path / "relay.password"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalPlan:
@@ -125,10 +135,19 @@ class LocalPlan:
 class LocalNetwork:
     """The nodes under one directory."""
 
-    def __init__(self, root: Path, nodes: Sequence[LocalNode]) -> None:
-        """Hold what ``create`` or ``load`` found."""
+    def __init__(
+        self, root: Path, nodes: Sequence[LocalNode], contracts: Mapping[str, str] | None = None
+    ) -> None:
+        """Hold what ``create`` or ``load`` found.
+
+        Args:
+            root: Its directory.
+            nodes: Its nodes.
+            contracts: Addresses, by name, of the contracts created on it for services.
+        """
         self.root = root
         self.nodes = tuple(nodes)
+        self.contracts = dict(contracts or {})
         self._processes: dict[str, LocalProcess] = {}
 
     @classmethod
@@ -143,6 +162,7 @@ class LocalNetwork:
         (root / "nodes").mkdir(parents=True, exist_ok=True)
         node_keys = [create_key() for _ in plan.names]
         governor_keys = [create_key() for _ in plan.names]
+        relay_keys = [create_key() for _ in plan.names]
         ports = iter(_choose_ports(plan))
         nodes = [
             LocalNode(
@@ -156,7 +176,7 @@ class LocalNetwork:
             )
             for name, key in zip(plan.names, node_keys, strict=True)
         ]
-        genesis = _build_genesis(plan, node_keys, governor_keys)
+        genesis = _build_genesis(plan, node_keys, governor_keys, relay_keys)
         (root / "genesis.json").write_bytes(genesis)
         members = [_member_of(node, key) for node, key in zip(nodes, node_keys, strict=True)]
         governors = [
@@ -174,6 +194,8 @@ class LocalNetwork:
         save_membership(root / "membership.json", document, governor_keys)
         for node, key, governor in zip(nodes, node_keys, governor_keys, strict=True):
             _write_node(root, plan, node, key, governor)
+        for node, key in zip(nodes, relay_keys, strict=True):
+            _write_relay_key(node, key)
         network = cls(root, nodes)
         network.save()
         return network
@@ -191,13 +213,20 @@ class LocalNetwork:
             raise Misconfigured(
                 f"{root}: no local network here; make one with `daicho network up`"
             ) from error
-        return cls(root, [LocalNode(**node) for node in record["nodes"]])
+        nodes = [LocalNode(**node) for node in record["nodes"]]
+        return cls(root, nodes, record.get("contracts"))
 
     def save(self) -> None:
-        """Record nodes and ports."""
-        record = {"chain_id": CHAIN_ID, "nodes": [asdict(node) for node in self.nodes]}
+        """Record nodes, ports and contracts, at once."""
+        record = {
+            "chain_id": CHAIN_ID,
+            "nodes": [asdict(node) for node in self.nodes],
+            "contracts": self.contracts,
+        }
         text = json.dumps(record, indent=2, ensure_ascii=False)
-        (self.root / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
+        draft = self.root / f"{RECORD_FILE}.new"
+        draft.write_text(text + "\n", encoding="utf-8")
+        draft.rename(self.root / RECORD_FILE)
 
     def find(self, name: str) -> LocalNode:
         """Return the node called ``name``.
@@ -276,7 +305,10 @@ def save_membership(path: Path, document: Membership, keys: Sequence[PrivateKey]
 
 
 def _build_genesis(
-    plan: LocalPlan, node_keys: Sequence[PrivateKey], governor_keys: Sequence[PrivateKey]
+    plan: LocalPlan,
+    node_keys: Sequence[PrivateKey],
+    governor_keys: Sequence[PrivateKey],
+    relay_keys: Sequence[PrivateKey],
 ) -> bytes:
     founders = tuple(
         Municipality(
@@ -284,10 +316,12 @@ def _build_genesis(
             account=governor.address,
             validator=key.address,
             endpoint="",
-            services=(),
+            services=(relay.address,),
             attesters=(),
         )
-        for name, key, governor in zip(plan.names, node_keys, governor_keys, strict=True)
+        for name, key, governor, relay in zip(
+            plan.names, node_keys, governor_keys, relay_keys, strict=True
+        )
     )
     return build_genesis(
         GenesisDescription(
@@ -353,6 +387,13 @@ level = "{plan.log_level}"
 {plan.extra_settings}""",
         encoding="utf-8",
     )
+
+
+def _write_relay_key(node: LocalNode, key: PrivateKey) -> None:
+    """Write a service account's key with a password of its own: it opens no other key."""
+    password = secrets.token_hex(16)
+    save_private(node.relay_password_path, password + "\n")
+    save_keystore(node.relay_path, key, password, is_development=True)
 
 
 def _choose_ports(plan: LocalPlan) -> list[int]:

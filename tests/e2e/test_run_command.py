@@ -1,4 +1,8 @@
-"""The one command: `scripts/run` brings a network up, shows a transaction, and stops cleanly."""
+"""The one command: `scripts/run` brings a network up, shows that it works, and stops cleanly.
+
+Nodes, a relay and a service: what is shown is a transaction, and a resident's notice that a light
+client finds on the ledger.
+"""
 
 import os
 import signal
@@ -10,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from node.runtime.localnet import LocalNetwork
+from node.runtime.localprocess import stop_all
+from node.runtime.localservices import find_services
 from tests.support.network import wait_until
 from tests.support.source import ROOT
 
@@ -34,12 +40,18 @@ def command(root: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], 
         process.kill()
         process.wait()
         if (root / "network" / "network.json").exists():
+            stop_all(find_services(root / "network"))
             LocalNetwork.load(root / "network").stop_all()
 
 
 def running_nodes(root: Path) -> int:
     network = LocalNetwork.load(root / "network")
     return sum(network.process_id(node) is not None for node in network.nodes)
+
+
+def running_services(root: Path) -> list[str]:
+    services = find_services((root / "network").absolute())
+    return [each.program.name for each in services if each.id is not None]
 
 
 def test_the_check_sends_proves_and_ends(tmp_path: Path) -> None:
@@ -50,16 +62,24 @@ def test_the_check_sends_proves_and_ends(tmp_path: Path) -> None:
     assert "a transaction, final and proven" in text
     assert "status       success" in text
     assert all(name in text for name in ("Tsukuba", "Goka", "Sakai", "Ibaraki"))
+    assert "a resident's notice, on the ledger and proven" in text
+    assert "proven by       a light client from genesis: " in text
     assert running_nodes(tmp_path) == 0
+    assert running_services(tmp_path) == []
 
 
-def test_an_interrupt_stops_every_node_and_the_chain_continues(tmp_path: Path) -> None:
+def test_an_interrupt_stops_everything_and_chain_and_services_continue(tmp_path: Path) -> None:
     with command(tmp_path) as (process, told):
         wait_until(lambda: b"Ctrl-C stops" in told.read_bytes(), "the network", timeout_s=120)
         assert running_nodes(tmp_path) == 4
+        assert running_services(tmp_path) == ["example@tsukuba", "relay@tsukuba"]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 0
     assert running_nodes(tmp_path) == 0
+    assert running_services(tmp_path) == []
+    contracts = LocalNetwork.load(tmp_path / "network").contracts
 
-    with command(tmp_path, "--exit") as (process, _told):
+    with command(tmp_path, "--exit") as (process, told):
         assert process.wait(timeout=120) == 0
+        assert "a resident's notice" in told.read_text(encoding="utf-8")
+    assert LocalNetwork.load(tmp_path / "network").contracts == contracts

@@ -1,0 +1,44 @@
+"""`daicho service lay-out` and `try-out`: services beside a local trial network."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import click
+
+from node.cli.output import Output
+from services.kit.clock import SystemClock
+from services.local_trial import try_out
+from services.localnet import find_town, lay_out
+
+NETWORK_DEFAULT: Final = Path(".daicho") / "network"
+
+
+def _of_local_network(command: Callable[..., None]) -> Callable[..., None]:
+    network = click.option(
+        "--network",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=NETWORK_DEFAULT,
+        show_default=True,
+        help="Directory of the local network.",
+    )
+    name = click.option("--municipality", required=True, help="Name of one of its nodes.")
+    return network(name(command))
+
+
+@click.command("lay-out")
+@_of_local_network
+@click.pass_obj
+def lay_out_command(output: Output, network: Path, municipality: str) -> None:
+    """Write keys and settings of a local network's relay and noticeboard, for trials."""
+    paths = lay_out(find_town(network, municipality))
+    output.result({path.parent.name: str(path) for path in paths})
+
+
+@click.command("try-out")
+@_of_local_network
+@click.pass_obj
+def try_out_command(output: Output, network: Path, municipality: str) -> None:
+    """Post a notice as a resident of a local network, and prove that the ledger holds it."""
+    output.result(asyncio.run(try_out(find_town(network, municipality), clock=SystemClock())))
