@@ -19,6 +19,7 @@ from clients.core.proofs import ProvenReceipt
 from clients.core.transport import Node
 from node.log import Log
 from node.primitives.errors import Unavailable
+from node.primitives.transaction import Transaction
 from node.primitives.types import TransactionHash
 from services.kit.clock import Clock
 from services.kit.database import Database
@@ -31,6 +32,7 @@ from services.relay.intake import Intake
 from services.relay.machine import (
     WINDOW,
     Answered,
+    Candidate,
     Effect,
     Event,
     GiveUp,
@@ -50,7 +52,7 @@ from services.relay.machine import (
 )
 from services.relay.operations import Word, read_tail
 from services.relay.sending import hand_over
-from services.relay.signer import Signer
+from services.relay.signer import Signer, SignerRefused, draft_of
 
 POLL_S: Final = 1.0
 """Pause between passes."""
@@ -173,7 +175,7 @@ class Relay:
         for outcome in own:
             transition = step(lane, _landed(block, outcome))
             lane = transition.lane
-            await self._store(tx, transition.effects, outcome.transaction.hash)
+            await self._store(tx, transition.effects, outcome.transaction.hash, {})
         await store.save_next_nonce(tx, tenant=self._tenant, next_nonce=lane.next_nonce)
 
     async def _open(self) -> None:
@@ -235,8 +237,12 @@ class Relay:
             transition = step(lane, event)
             lane = transition.lane
             effects += transition.effects
+        signs = [effect for effect in effects if isinstance(effect, Sign)]
+        signed = {sign: await self._sign(sign) for sign in signs}
+        if any(transaction is None for transaction in signed.values()):
+            return
         if effects:
-            await self._parts.database.transact(lambda tx: self._store(tx, effects, None))
+            await self._parts.database.transact(lambda tx: self._store(tx, effects, None, signed))
         self._lane = lane
 
     async def _store(
@@ -244,11 +250,12 @@ class Relay:
         tx: AsyncConnection,
         effects: Iterable[Effect],
         settled_hash: TransactionHash | None,
+        signed: Mapping[Sign, Transaction | None],
     ) -> None:
         for effect in effects:
             match effect:
                 case Sign():
-                    await self._sign(tx, effect)
+                    await self._keep(tx, effect, signed[effect])
                 case Note():
                     await self._note(tx, effect)
                 case GiveUp():
@@ -261,27 +268,62 @@ class Relay:
                 case Send():
                     pass
 
-    async def _sign(self, tx: AsyncConnection, sign: Sign) -> None:
-        """Sign and store a transaction; it is sent only after this has committed.
+    async def _sign(self, sign: Sign) -> Transaction | None:
+        """Have a transaction signed, outside any database transaction since a signer may be slow.
+
+        Returns:
+            The transaction; None when the signer never signs this operation, which is given up.
+
+        Raises:
+            SignerRefused: The signer refuses even what calls nothing.
+            Unavailable: No signer answers; nothing has changed.
+
+        Spec: RELAY-SIGNER.
+        """
+        operation = None
+        if not sign.candidate.is_filler:
+            async with self._parts.database.read() as tx:
+                known = await store.find_operation(
+                    tx, tenant=self._tenant, word=sign.candidate.word
+                )
+            assert known is not None
+            operation = known.operation
+        signer = self._parts.signer
+        try:
+            return await signer.sign(
+                draft_of(signer.account, sign.nonce, sign.candidate, operation)
+            )
+        except SignerRefused as error:
+            if operation is None:
+                raise
+            word = operation.word
+            _log.error("operation given up", operation=operation.operation_id, why=error.message)
+            await self._parts.database.transact(
+                lambda tx: store.change_operation(
+                    tx, tenant=self._tenant, word=word, is_withdrawn=True, reason=SignerRefused.code
+                )
+            )
+            return None
+
+    async def _keep(self, tx: AsyncConnection, sign: Sign, transaction: Transaction | None) -> None:
+        """Store a signed transaction; it is sent only after this has committed.
 
         Spec: RELAY-ONE-NONCE.
         """
-        word, operation = sign.candidate.word, None
-        if not sign.candidate.is_filler:
-            known = await store.find_operation(tx, tenant=self._tenant, word=word)
-            assert known is not None
-            operation = known.operation
-        signed = self._parts.signer.sign(sign.nonce, sign.candidate, operation)
+        assert transaction is not None
         await store.add_candidate(
             tx,
             tenant=self._tenant,
             nonce=sign.nonce,
             candidate=sign.candidate,
-            raw=signed.raw,
+            raw=transaction.raw,
         )
-        if operation is not None:
+        if not sign.candidate.is_filler:
             await store.change_operation(
-                tx, tenant=self._tenant, word=word, transaction_hash=signed.hash
+                tx,
+                tenant=self._tenant,
+                word=sign.candidate.word,
+                transaction_hash=transaction.hash,
             )
 
     async def _note(self, tx: AsyncConnection, note: Note) -> None:
@@ -318,8 +360,8 @@ class Relay:
                     is_success=landed.is_success,
                 ),
                 is_void=known.operation.word != landed.word,
-                reason=None if loser is None else loser.reason,
-                is_failure=loser is not None and loser.loss is Loss.FAILED,
+                reason=known.reason if loser is None else loser.reason,
+                is_failure=_is_failure(known, loser),
             )
         for word in losers:
             await self._queue_again(tx, word)
@@ -354,6 +396,13 @@ async def open_relay(parts: RelayParts, follower: Follower) -> Relay:
     )
     started_s = int(parts.clock.now().timestamp())
     return Relay(parts, follower, lane, started_s=started_s)
+
+
+def _is_failure(known: store.Known, loser: Candidate | None) -> bool:
+    """Tell whether an operation that was given up has failed, or was no longer wanted."""
+    if loser is None:
+        return known.reason == SignerRefused.code
+    return loser.loss is Loss.FAILED
 
 
 def _landed(block: FinalBlock, outcome: ProvenReceipt) -> Landed:

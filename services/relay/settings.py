@@ -40,10 +40,12 @@ class RelaySettings:
 
     genesis_file: Path
     """The network's genesis file; reading starts there."""
-    keystore_file: Path
+    keystore_file: Path | None = None
     """Key that signs transactions; its account is a service of the municipality."""
-    password_file: Path
+    password_file: Path | None = None
     """File with the keystore's password."""
+    signer_socket: Path | None = None
+    """Unix socket of a signer process that holds the key; instead of ``keystore_file``."""
     events_key_file: Path
     """Key with which the relay signs its events, a JWK."""
     anchors: str
@@ -69,6 +71,10 @@ def check_relay(settings: RelaySettings) -> None:
     Raises:
         Misconfigured: One is; the message names the key.
     """
+    if (settings.keystore_file is None) == (settings.signer_socket is None):
+        raise Misconfigured("keystore_file, signer_socket: give exactly one of them")
+    if (settings.keystore_file is None) != (settings.password_file is None):
+        raise Misconfigured("password_file: give it with keystore_file, and only then")
     if len(settings.kit.tenants) != 1:
         raise Misconfigured("kit.tenants: a relay signs for one municipality; name exactly one")
     if not 1 <= len(settings.nodes) <= NODE_COUNT_MAX:

@@ -1,10 +1,13 @@
 """The relay's key: signs transactions of its account and nothing else.
 
-Signing is deterministic: the same transaction always has the same bytes and the same hash.
+The key is in a keystore that this process opens, or with a signer process (``remote_signer``).
+Signing is deterministic: the same transaction always has the same bytes and the same hash, whoever
+signs it.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from eth_keyfile.keyfile import decode_keyfile_json
 
@@ -18,6 +21,12 @@ from services.relay.operations import FENCE_GAS, TAIL_GAS, Operation, add_tail
 
 KEYSTORE_SIZE_MAX: Final = 16_384
 """Longest keystore read, in bytes."""
+
+
+class SignerRefused(Misconfigured):
+    """The signer does not sign this, however often it is asked."""
+
+    code = "relay.signer_refused"
 
 
 def load_key(path: Path, password: str) -> PrivateKey:
@@ -40,8 +49,40 @@ def load_key(path: Path, password: str) -> PrivateKey:
         ) from error
 
 
-class Signer:
-    """Signs candidates for one account on one chain."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What is left to choose in a transaction of the relay: type, fees and value are fixed."""
+
+    nonce: int
+    """Its nonce."""
+    gas_limit: int
+    """Gas allowed."""
+    to: Address
+    """Callee."""
+    data: bytes
+    """Call data with its tail."""
+
+
+class Signer(Protocol):
+    """Signs for one account on one chain."""
+
+    @property
+    def account(self) -> Address:
+        """Return the account's address."""
+        ...
+
+    async def sign(self, draft: Draft) -> Transaction:
+        """Sign a transaction.
+
+        Raises:
+            SignerRefused: It never signs this.
+            Unavailable: The signer does not answer; nothing is signed.
+        """
+        ...
+
+
+class KeystoreSigner:
+    """Signs with a key that this process holds."""
 
     def __init__(self, key: PrivateKey, *, chain_id: int) -> None:
         """Hold the key."""
@@ -53,25 +94,37 @@ class Signer:
         """Return the account's address."""
         return self._key.address
 
-    def sign(self, nonce: int, candidate: Candidate, operation: Operation | None) -> Transaction:
-        """Sign a transaction; one without operation calls the account itself, which does nothing.
+    async def sign(self, draft: Draft) -> Transaction:
+        """Sign a transaction of type 2 without fees and without value."""
+        return sign_draft(self._key, self._chain_id, draft)
 
-        Spec: RELAY-TAIL.
-        """
-        if operation is None:
-            return sign_transaction(
-                self._key,
-                chain_id=self._chain_id,
-                nonce=nonce,
-                gas_limit=FENCE_GAS,
-                to=self.account,
-                data=add_tail(b"", candidate.word),
-            )
-        return sign_transaction(
-            self._key,
-            chain_id=self._chain_id,
-            nonce=nonce,
-            gas_limit=operation.gas_limit + TAIL_GAS,
-            to=operation.to,
-            data=add_tail(operation.data, candidate.word),
+
+def sign_draft(key: PrivateKey, chain_id: int, draft: Draft) -> Transaction:
+    """Sign a transaction of type 2 without fees and without value."""
+    return sign_transaction(
+        key,
+        chain_id=chain_id,
+        nonce=draft.nonce,
+        gas_limit=draft.gas_limit,
+        to=draft.to,
+        data=draft.data,
+    )
+
+
+def draft_of(
+    account: Address, nonce: int, candidate: Candidate, operation: Operation | None
+) -> Draft:
+    """Draft a transaction; one without operation calls the account itself, which does nothing.
+
+    Spec: RELAY-TAIL.
+    """
+    if operation is None:
+        return Draft(
+            nonce=nonce, gas_limit=FENCE_GAS, to=account, data=add_tail(b"", candidate.word)
         )
+    return Draft(
+        nonce=nonce,
+        gas_limit=operation.gas_limit + TAIL_GAS,
+        to=operation.to,
+        data=add_tail(operation.data, candidate.word),
+    )

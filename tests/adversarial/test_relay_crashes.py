@@ -19,6 +19,7 @@ from services.kit.deliveries import replay_since
 from services.kit.intents import IntentState
 from services.relay.machine import WINDOW, ForeignSigner
 from services.relay.relay import Relay
+from services.relay.signer import KeystoreSigner
 from services.relay.store import WrongAccount
 from tests.support.followed import Town, town_nodes
 from tests.support.ledger import SERVICE_KEYS
@@ -361,7 +362,7 @@ async def test_a_database_of_another_key_is_refused(town: Town, pair: Pair) -> N
     async with town_nodes(town) as nodes:
         relay = await pair.open(nodes)
         await start(town, relay)
-        pair.signer = type(pair.signer)(SERVICE_KEYS[1], chain_id=1)
+        pair.signer = KeystoreSigner(SERVICE_KEYS[1], chain_id=1)
 
         with pytest.raises(WrongAccount, match="belongs to account"):
             await pair.open(nodes)

@@ -25,7 +25,7 @@ from node.runtime.localnet import CHAIN_ID
 from services.kit.clock import SystemClock
 from services.kit.intents import IntentState
 from services.relay.relay import Relay
-from services.relay.signer import Signer
+from services.relay.signer import KeystoreSigner
 from tests.support import relay as joined
 from tests.support.ledger import encode_call, key_of
 from tests.support.network import TrialNetwork, running, wait_until
@@ -113,7 +113,7 @@ async def test_everything_asked_for_is_final_once_though_a_node_dies_and_the_rel
     town = await asyncio.to_thread(found, network)
     addresses = [(node.name, node.rpc_url) for node in network.nodes[:2]]
     async with joined.pair_of(town, tmp_path) as pair:  # type: ignore[arg-type]
-        pair.signer = Signer(RELAY_KEY, chain_id=CHAIN_ID)
+        pair.signer = KeystoreSigner(RELAY_KEY, chain_id=CHAIN_ID)
         async with http_nodes(addresses) as nodes:
             relay = await open_and_start(pair, nodes)
             for number in range(10):

@@ -21,7 +21,7 @@ from services.relay import relay as running
 from services.relay.intake import WITHDRAWN, Intake
 from services.relay.relay import Relay, RelayParts, open_relay
 from services.relay.schema import MIGRATIONS
-from services.relay.signer import Signer
+from services.relay.signer import KeystoreSigner, Signer
 from services.relay.tables import CURSORS
 from tests.support.databases import make_url
 from tests.support.followed import LIMITS, STREAM, TENANT, Town
@@ -78,7 +78,7 @@ class Pair:
         self.town = town
         self.library = library
         self.database = relay
-        self.signer = Signer(SERVICE_KEYS[0], chain_id=CHAIN_ID)
+        self.signer: Signer = KeystoreSigner(SERVICE_KEYS[0], chain_id=CHAIN_ID)
         self.intake = Intake(
             tenant=TENANT,
             source=RELAY,

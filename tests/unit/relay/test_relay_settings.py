@@ -1,18 +1,15 @@
-"""RELAY-QUOTA, RELAY-TAIL: what an operator gets wrong is named, and the key stays secret."""
+"""RELAY-QUOTA, RELAY-SIGNER: what an operator gets wrong is named, and the key stays secret."""
 
 import json
 from pathlib import Path
 
 import pytest
-from eth_account import Account
 from eth_keyfile.keyfile import create_keyfile_json
 
 from node.primitives.errors import Misconfigured
-from services.relay.machine import Candidate
-from services.relay.operations import FENCE, TAIL_GAS, Operation, read_tail
 from services.relay.service import SERVICE
 from services.relay.settings import RelaySettings, check_relay, parse_address
-from services.relay.signer import Signer, load_key
+from services.relay.signer import load_key
 from tests.support.ledger import SERVICE_KEYS
 
 PASSWORD = "correct horse"
@@ -50,6 +47,18 @@ def write(folder: Path, *, extra: str = "", more: str = "") -> Path:
     path = folder / "relay.toml"
     path.write_text(SETTINGS.format(extra=extra) + more)
     return path
+
+
+def test_a_key_is_in_a_keystore_or_with_a_signer_and_not_in_both(tmp_path: Path) -> None:
+    both = write(tmp_path, extra='signer_socket = "signer.sock"')
+    with pytest.raises(Misconfigured, match="exactly one"):
+        load(both)
+    text = both.read_text().replace('keystore_file = "keystore.json"\n', "")
+    both.write_text(text)
+    with pytest.raises(Misconfigured, match="password_file"):
+        load(both)
+    both.write_text(text.replace('password_file = "password"\n', ""))
+    assert load(both).signer_socket == tmp_path / "signer.sock"
 
 
 def load(path: Path) -> RelaySettings:
@@ -119,33 +128,3 @@ def test_a_file_that_is_no_keystore_is_refused(tmp_path: Path, text: str) -> Non
 
     with pytest.raises(Misconfigured, match="version 3"):
         load_key(tmp_path / "keystore.json", PASSWORD)
-
-
-def test_eth_account_recovers_the_sender_and_signing_again_gives_the_same_bytes() -> None:
-    signer = Signer(SERVICE_KEYS[0], chain_id=20_261)
-    operation = Operation(
-        tenant="sakai",
-        service="library",
-        operation_id="loan-1",
-        to=SERVICE_KEYS[1].address,
-        data=b"\xaa" * 40,
-        gas_limit=100_000,
-    )
-    candidate = Candidate(word=operation.word)
-
-    signed = signer.sign(3, candidate, operation)
-
-    sender = Account.recover_transaction(signed.raw)
-    assert bytes.fromhex(sender[2:]) == signer.account
-    assert signer.sign(3, candidate, operation).raw == signed.raw
-    assert signed.gas_limit == 100_000 + TAIL_GAS
-    assert read_tail(signed.data) == operation.word
-
-
-def test_a_fence_calls_the_account_itself() -> None:
-    signer = Signer(SERVICE_KEYS[0], chain_id=20_261)
-
-    fence = signer.sign(0, Candidate(word=FENCE, is_filler=True), None)
-
-    assert fence.to == signer.account
-    assert read_tail(fence.data) == FENCE
