@@ -15,12 +15,14 @@ import click
 
 from node.cli.output import Output
 from node.primitives.errors import Misconfigured
+from services import cli_backups, cli_queues, cli_records
 from services.cli_local import lay_out_command, try_out_command
+from services.cli_place import choose
 from services.kit.clock import SystemClock
 from services.kit.doctor import Verdict, examine
 from services.kit.issuers import load_trust
 from services.kit.keys import generate_key, private_document, public_document
-from services.kit.service import Service, back_up, migrate, run_service
+from services.kit.service import Service, migrate, run_service
 
 SERVICES: Final[dict[str, tuple[str, str]]] = {
     "relay": (
@@ -63,11 +65,20 @@ class ServiceGroup(click.Group):
                 formatter.write_dl([(name, line) for name, (_, line) in SERVICES.items()])
 
 
-@click.group("service", cls=ServiceGroup)
+SERVICE_EXAMPLES: Final = """\b
+Examples:
+  daicho service relay run --config /etc/daicho/relay.toml
+  daicho service example backup /srv/backups/example
+  daicho service relay dead-letters list
+"""
+
+
+@click.group("service", cls=ServiceGroup, epilog=SERVICE_EXAMPLES)
 def group() -> None:
     """Run and look after the services of a municipality.
 
-    Each service has: run, check-config, migrate, backup, doctor.
+    Each service has: run, check-config, migrate, doctor; backup, restore, replay-since;
+    dead-letters, quarantine, jobs; keys, shred, audit.
     """
 
 
@@ -110,8 +121,9 @@ def _commands_of(name: str) -> click.Group:
     )
 
     @click.group(name, help=SERVICES[name][1])
-    def commands() -> None:
-        pass
+    @click.pass_context
+    def commands(ctx: click.Context) -> None:
+        choose(ctx, name, load_service)
 
     @commands.command("run")
     @config
@@ -149,15 +161,6 @@ def _commands_of(name: str) -> click.Group:
         asyncio.run(migrate(service, service.load_settings(config)))
         output.say(f"{name}: the database is at the program's schema")
 
-    @commands.command("backup")
-    @config
-    @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
-    @click.pass_obj
-    def backup(output: Output, config: Path, target: Path) -> None:
-        """Write a consistent copy of the database to TARGET while the service runs."""
-        asyncio.run(back_up(load_service(name).load_settings(config), target))
-        output.say(f"{name}: the database is copied to {target}")
-
     @commands.command("doctor")
     @config
     @click.pass_context
@@ -168,6 +171,8 @@ def _commands_of(name: str) -> click.Group:
         output.rows([asdict(finding) for finding in found])
         ctx.exit(1 if any(finding.verdict is Verdict.BAD for finding in found) else 0)
 
+    for command in (*cli_backups.COMMANDS, *cli_queues.COMMANDS, *cli_records.COMMANDS):
+        commands.add_command(command)
     return commands
 
 

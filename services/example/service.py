@@ -20,11 +20,13 @@ from services.example.settings import ExampleSettings
 from services.example.tables import CURSORS
 from services.kit.app import ServiceDefinition
 from services.kit.audit import close_root, link
+from services.kit.clock import Clock
 from services.kit.dispatcher import dispatcher_task
 from services.kit.envelope import Envelope
 from services.kit.event_signatures import EventVerifier
 from services.kit.events import Event
 from services.kit.follower import FollowerParts, Watch, open_follower
+from services.kit.inbox import Handler
 from services.kit.jobs import Job, JobRunner
 from services.kit.keys import load_public_key
 from services.kit.master_keys import load_master_keys
@@ -66,10 +68,6 @@ class Parts:
     source: str
     """Name in events."""
 
-    async def hear(self, tx: AsyncConnection, event: Event) -> None:
-        """Take a report of the relay; the inbox's handler."""
-        await apply_report(tx, event, source=self.source)
-
     async def close_audit_root(self, tx: AsyncConnection, job: Job) -> None:
         """Chain the last hour's audit entries and ask for their root; a job handler."""
         while await link(tx, tenant=job.tenant):
@@ -109,7 +107,7 @@ async def build(settings: ExampleSettings, resources: Resources) -> ServiceDefin
     if len(settings.kit.tenants) != 1:
         raise Misconfigured("kit.tenants: the noticeboard serves one municipality; name one")
     tenant = settings.kit.tenants[0].id
-    source = SOURCE.format(tenant=tenant)
+    source = source_of(settings)
     relay = settings.relay
     parts = Parts(
         settings=settings,
@@ -156,8 +154,24 @@ async def build(settings: ExampleSettings, resources: Resources) -> ServiceDefin
             BackgroundTask(name="follower", run=parts.follow),
         ),
         record_read=audit_reads(resources.database),
-        pages=(event_page(resources.database, verifier, parts.hear),),
+        pages=(event_page(resources.database, verifier, inbox_of(settings, resources.clock)),),
     )
+
+
+def source_of(settings: ExampleSettings) -> str:
+    """Return the noticeboard's name in events."""
+    return SOURCE.format(tenant=settings.kit.tenants[0].id)
+
+
+def inbox_of(settings: ExampleSettings, clock: Clock) -> Handler:
+    """Return what the inbox does with an event: take a report of the relay."""
+    del clock
+    source = source_of(settings)
+
+    async def hear(tx: AsyncConnection, event: Event) -> None:
+        await apply_report(tx, event, source=source)
+
+    return hear
 
 
 def _read_genesis(path: Path) -> Header:
@@ -178,5 +192,10 @@ def _parse_address(text: str) -> Address:
 
 
 SERVICE: Final = Service(
-    name="example", settings=ExampleSettings, build=build, versions=(MIGRATIONS,)
+    name="example",
+    settings=ExampleSettings,
+    build=build,
+    versions=(MIGRATIONS,),
+    inbox=inbox_of,
+    master_file=lambda settings: settings.master_file,
 )

@@ -119,7 +119,7 @@ async def restore_backup(path: Path, target: Path) -> Restored:
         steps=(
             "apply missing migrations: daicho service NAME migrate",
             "start the service; it reads the chain's events again from its own cursor",
-            f"on each service that sends events to this one, replay deliveries since {since}",
+            f"on each sender: daicho service SENDER replay-since --subscriber NAME {since}",
             f"shred again every erasure that was carried out after {since}",
         ),
     )

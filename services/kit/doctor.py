@@ -12,15 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 from node.primitives.errors import LedgerError, Misconfigured
 from node.settings import check_private
 from services.kit.clock import Clock
 from services.kit.issuers import fetch_bounded, load_trust, parse_key_set
 from services.kit.keys import load_private_key
-from services.kit.service import Service, check_database
+from services.kit.service import Service, check_database, sqlite_path
 from services.kit.settings import HasKit, KitSettings
 
 FREE_BYTES_MIN: Final = 2**30
@@ -127,7 +124,7 @@ async def _issuers(kit: KitSettings) -> AsyncIterator[Finding]:
 
 
 def _disk(kit: KitSettings) -> Finding:
-    path = _sqlite_path(kit)
+    path = sqlite_path(kit)
     if path is None:
         return Finding(check="disk", verdict=Verdict.GOOD, found="the database is elsewhere")
     place = next((each for each in path.parents if each.exists()), Path("/"))
@@ -141,7 +138,7 @@ def _disk(kit: KitSettings) -> Finding:
 
 
 async def _database(service: Service[Any], settings: HasKit) -> Finding:
-    path = _sqlite_path(settings.kit)
+    path = sqlite_path(settings.kit)
     if path is not None and not path.exists():
         return Finding(
             check="database",
@@ -154,15 +151,6 @@ async def _database(service: Service[Any], settings: HasKit) -> Finding:
     except LedgerError as error:
         return bad("database", error)
     return Finding(check="database", verdict=Verdict.GOOD, found=found)
-
-
-def _sqlite_path(kit: KitSettings) -> Path | None:
-    try:
-        url = make_url(kit.database.url)
-    except ArgumentError:
-        return None
-    is_file = url.drivername.startswith("sqlite") and url.database
-    return Path(url.database) if is_file and url.database else None
 
 
 def _port(kit: KitSettings) -> Finding:

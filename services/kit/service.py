@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from aiohttp import web
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from node.log import Log
 from node.primitives.errors import Misconfigured
@@ -22,11 +24,12 @@ from services.kit.auth import TenantId
 from services.kit.clock import Clock, SystemClock
 from services.kit.database import Database, open_database
 from services.kit.health import ReadinessCheck, database_check
+from services.kit.inbox import Handler
 from services.kit.issuers import load_trust
 from services.kit.logs import start_service_log
 from services.kit.messages import KIT_LOCALE, Catalogue, load_catalogue
 from services.kit.schema import check_schema, upgrade
-from services.kit.settings import HasKit, database_url, load_service_settings
+from services.kit.settings import HasKit, KitSettings, database_url, load_service_settings
 from services.kit.staff import load_staff
 from services.kit.tokens import Trust
 
@@ -76,6 +79,10 @@ class Service(Generic[Settings]):
     """Folders of its own migrations."""
     locales: tuple[Path, ...] = ()
     """Folders of its own catalogues."""
+    inbox: Callable[[Settings, Clock], Handler] | None = None
+    """Gives what its inbox does with an event; None when it hears none."""
+    master_file: Callable[[Settings], Path] | None = None
+    """Tells where its settings name the master keys; None when it seals no records."""
 
     def load_settings(self, path: Path) -> Settings:
         """Read and check its settings file.
@@ -197,18 +204,14 @@ async def migrate(service: Service[Any], settings: HasKit) -> None:
         await database.close()
 
 
-async def back_up(settings: HasKit, target: Path) -> None:
-    """Write a consistent copy of the service's database while it is in use.
-
-    Raises:
-        Misconfigured: The target exists, or the database is PostgreSQL.
-        DatabaseUnavailable: The copy could not be written.
-    """
-    database = await open_database(database_url(settings.kit.database))
+def sqlite_path(kit: KitSettings) -> Path | None:
+    """Return the database's file; None when it is PostgreSQL, or its URL is none."""
     try:
-        await database.back_up(target)
-    finally:
-        await database.close()
+        url = make_url(kit.database.url)
+    except ArgumentError:
+        return None
+    is_file = url.drivername.startswith("sqlite") and url.database
+    return Path(url.database) if is_file and url.database else None
 
 
 async def check_database(service: Service[Any], settings: HasKit) -> str:

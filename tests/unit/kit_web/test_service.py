@@ -105,16 +105,14 @@ def test_a_taken_port_and_ended_registrations_are_warned_of(config: Path) -> Non
     assert found["port"]["verdict"] == found["keys"]["verdict"] == "warning"
 
 
-def test_a_backup_is_a_whole_database_and_overwrites_nothing(config: Path) -> None:
+def test_a_backup_is_a_whole_database_with_its_manifest(config: Path) -> None:
     run("migrate", "--config", config)
-    target = config.parent / "copy.db"
 
-    first = run("backup", "--config", config, target)
-    second = run("backup", "--config", config, target)
+    result = run("backup", "--config", config, config.parent / "backups", is_json=True)
 
-    assert first.exit_code == 0
-    assert isinstance(second.exception, Misconfigured)
-    with sqlite3.connect(target) as copy:
+    made = json.loads(result.output)
+    assert json.loads(Path(made["manifest"]).read_text())["sha256"] == made["sha256"]
+    with sqlite3.connect(made["backup"]) as copy:
         assert copy.execute("pragma integrity_check").fetchone() == ("ok",)
     copy.close()
 
