@@ -18,10 +18,12 @@ from node.genesis.profile import Genesis
 from node.primitives.errors import Misconfigured, Unavailable
 from node.settings import read_secret
 from services.kit.app import ServiceDefinition
+from services.kit.clock import Clock
 from services.kit.dispatcher import dispatcher_task
 from services.kit.event_signatures import EventVerifier
 from services.kit.follower import FollowerParts, Watch, open_follower
 from services.kit.health import ReadinessCheck
+from services.kit.inbox import Handler
 from services.kit.keys import load_public_key
 from services.kit.outbox import Subscriber, list_subscribers, subscribe, unsubscribe
 from services.kit.receiving import event_page
@@ -153,13 +155,7 @@ async def build(settings: RelaySettings, resources: Resources) -> ServiceDefinit
     if settings.keystore_file is not None and settings.password_file is not None:
         key = load_key(settings.keystore_file, read_secret(settings.password_file))
         keystore = KeystoreSigner(key, chain_id=genesis.profile.chain_id)
-    intake = Intake(
-        tenant=tenant,
-        source=source_of(tenant, "relay"),
-        unsettled_max=settings.unsettled_max,
-        anchors=parse_address(settings.anchors, "anchors"),
-        clock=resources.clock,
-    )
+    intake = _intake_of(settings, resources.clock)
     running = Running(settings, resources, intake, keystore, genesis)
     await resources.database.transact(lambda tx: _subscribe(tx, settings, tenant))
     verifier = _verifier_of(settings, tenant)
@@ -181,6 +177,22 @@ async def build(settings: RelaySettings, resources: Resources) -> ServiceDefinit
             dispatcher_task(resources.database, settings.events_key_file, clock=resources.clock),
         ),
         pages=(event_page(resources.database, verifier, intake.handle),),
+    )
+
+
+def inbox_of(settings: RelaySettings, clock: Clock) -> Handler:
+    """Return what the relay's inbox does with an event."""
+    return _intake_of(settings, clock).handle
+
+
+def _intake_of(settings: RelaySettings, clock: Clock) -> Intake:
+    tenant = settings.kit.tenants[0].id
+    return Intake(
+        tenant=tenant,
+        source=source_of(tenant, "relay"),
+        unsettled_max=settings.unsettled_max,
+        anchors=parse_address(settings.anchors, "anchors"),
+        clock=clock,
     )
 
 
@@ -220,4 +232,10 @@ def _read_genesis(path: Path) -> Genesis:
         raise Misconfigured(f"genesis_file: {path}: {error.strerror}; check the path") from error
 
 
-SERVICE: Final = Service(name="relay", settings=RelaySettings, build=build, versions=(MIGRATIONS,))
+SERVICE: Final = Service(
+    name="relay",
+    settings=RelaySettings,
+    build=build,
+    versions=(MIGRATIONS,),
+    inbox=inbox_of,
+)
