@@ -1,4 +1,4 @@
-"""All 25 rows of the fault catalogue have a test by name: in the simulator, or where real parts are.
+"""All 25 rows of the fault catalogue have a test by name, in the simulator or with real parts.
 
 The rows of the simulator carry their number in their names; the others are listed here, and a test
 that is renamed or removed is noticed.
