@@ -273,18 +273,19 @@ async def discard_dead(tx: AsyncConnection, subscriber: Subscriber, *, sequence:
 async def replay_since(tx: AsyncConnection, subscriber: Subscriber, *, since: datetime) -> int:
     """Send again what was delivered since, for a subscriber restored from a backup.
 
-    What it still remembers it recognises by id.
+    Older events that were on their way then are among it: a delivery may take as long as its lease.
+    What the subscriber still remembers it recognises by id.
     """
-    table, events = OUTBOX_DELIVERIES, OUTBOX_EVENTS
+    table, events, since_ms = OUTBOX_DELIVERIES, OUTBOX_EVENTS, to_milliseconds(since)
     recent = select(events.c.sequence).where(
-        events.c.tenant == subscriber.tenant, events.c.time_ms >= to_milliseconds(since)
+        events.c.tenant == subscriber.tenant, events.c.time_ms >= since_ms
     )
     done = await tx.execute(
         update(table)
         .where(
             _of(subscriber.tenant, subscriber.name),
             table.c.state == "delivered",
-            table.c.sequence.in_(recent),
+            or_(table.c.sequence.in_(recent), table.c.noted_ms >= since_ms - LEASE_MS),
         )
         .values(state="pending", attempts=0, due_ms=0, noted_ms=0, lease=None)
     )

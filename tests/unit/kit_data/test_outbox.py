@@ -192,6 +192,23 @@ async def test_a_subscriber_restored_from_a_backup_is_told_again_from_then_on(
     assert ids(await take(database, clock)) == ["new"]
 
 
+async def test_an_event_from_before_the_backup_that_arrived_after_it_is_told_again(
+    database: Database, clock: FakeClock
+) -> None:
+    await tell(database, make_event("early"))
+    backup = MORNING + timedelta(hours=1)
+    async with database.write() as tx:
+        (taken,) = await lease_deliveries(
+            tx, LIBRARY, now=backup - timedelta(milliseconds=LEASE_MS)
+        )
+        await acknowledge(tx, taken)
+        too_late = backup + timedelta(milliseconds=1)
+        assert await replay_since(tx, LIBRARY, since=too_late) == 0
+        assert await replay_since(tx, LIBRARY, since=backup) == 1
+
+    assert ids(await take(database, clock)) == ["early"]
+
+
 async def test_a_new_subscriber_can_be_given_the_past_once(
     database: Database, clock: FakeClock
 ) -> None:
