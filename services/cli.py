@@ -33,6 +33,9 @@ SERVICES: Final[dict[str, tuple[str, str]]] = {
 }
 """Every service: ``module:attribute`` of its ``Service``, and a line for the help."""
 
+OWN_COMMANDS: Final[dict[str, str]] = {"relay": "services.relay.signer_command:signer"}
+"""A command that only one service has: ``module:attribute``."""
+
 
 def load_service(name: str) -> Service[Any]:
     """Import the service called ``name``."""
@@ -173,6 +176,9 @@ def _commands_of(name: str) -> click.Group:
 
     for command in (*cli_backups.COMMANDS, *cli_queues.COMMANDS, *cli_records.COMMANDS):
         commands.add_command(command)
+    if name in OWN_COMMANDS:
+        module_name, _, attribute = OWN_COMMANDS[name].partition(":")
+        commands.add_command(getattr(importlib.import_module(module_name), attribute))
     return commands
 
 

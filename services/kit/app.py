@@ -122,6 +122,8 @@ class ServiceDefinition:
     """Writes the audit entry of personal data read; needed when an operation is personal."""
     pages: tuple[web.RouteDef, ...] = ()
     """Plain aiohttp routes, as OpenID Connect's, that decide themselves who may use them."""
+    measure: Callable[[Metrics], None] | None = None
+    """Adds the service's own figures to the kit's."""
 
 
 class _Server:
@@ -350,6 +352,8 @@ def build_app(service: ServiceDefinition) -> web.Application:
     if personal and service.record_read is None:
         raise WrongOperation(f"operation {personal[0]} shows personal data; give record_read")
     metrics = Metrics(service.name)
+    if service.measure is not None:
+        service.measure(metrics)
     shared = _Server(service, metrics)
     app = web.Application(
         client_max_size=service.settings.server.body_kb_max * 1_024, middlewares=[shared.observe]

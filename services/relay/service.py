@@ -29,11 +29,12 @@ from services.kit.outbox import Subscriber, list_subscribers, subscribe, unsubsc
 from services.kit.receiving import event_page
 from services.kit.service import Resources, Service
 from services.kit.supervision import BackgroundTask
+from services.relay.gauges import Gauges
 from services.relay.intake import Intake
 from services.relay.relay import Relay, RelayParts, open_relay
+from services.relay.remote_signer import open_remote_signer
 from services.relay.schema import MIGRATIONS
 from services.relay.settings import RelaySettings, check_relay, parse_address
-from services.relay.remote_signer import open_remote_signer
 from services.relay.signer import KeystoreSigner, Signer, load_key
 from services.relay.tables import CURSORS
 
@@ -159,6 +160,7 @@ async def build(settings: RelaySettings, resources: Resources) -> ServiceDefinit
     running = Running(settings, resources, intake, keystore, genesis)
     await resources.database.transact(lambda tx: _subscribe(tx, settings, tenant))
     verifier = _verifier_of(settings, tenant)
+    gauges = Gauges(resources.database, tenant, resources.clock)
     return ServiceDefinition(
         name="relay",
         title="Relay",
@@ -174,9 +176,11 @@ async def build(settings: RelaySettings, resources: Resources) -> ServiceDefinit
         ),
         tasks=(
             BackgroundTask(name="relay", run=running.run),
+            BackgroundTask(name="gauges", run=gauges.run),
             dispatcher_task(resources.database, settings.events_key_file, clock=resources.clock),
         ),
         pages=(event_page(resources.database, verifier, intake.handle),),
+        measure=gauges.show,
     )
 
 

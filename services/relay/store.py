@@ -303,6 +303,17 @@ async def count_states(tx: AsyncConnection, *, tenant: str) -> Mapping[IntentSta
     return {state: found.get(state, 0) for state in IntentState}
 
 
+async def find_oldest_unsettled(tx: AsyncConnection, *, tenant: str) -> int | None:
+    """Return when the oldest operation without an end arrived, in milliseconds."""
+    table = OPERATIONS
+    query = select(func.min(table.c.received_ms)).where(
+        table.c.tenant == tenant,
+        table.c.state.in_([state.value for state in (IntentState.INTENDED, *UNDER_WAY)]),
+    )
+    oldest: int | None = (await tx.execute(query)).scalar()
+    return oldest
+
+
 def _known(row: Row[Any]) -> Known:
     kept_hash = row.transaction_hash
     return Known(
