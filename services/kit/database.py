@@ -39,6 +39,12 @@ SERIALIZATION_FAILURES: Final = frozenset({"40001", "40P01"})
 """SQLSTATEs of a transaction that may be tried again unchanged."""
 
 
+_NOT_WRITTEN: Final = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+)
+"""What SQLite says when the system does not let it write."""
+
+
 class DatabaseUnavailable(Unavailable):
     """The database cannot be reached, is full, or is damaged."""
 
@@ -298,7 +304,10 @@ async def _translated() -> AsyncIterator[None]:
 def _first_line(error: BaseException) -> str:
     """Return the driver's sentence alone: statement and parameters may hold personal data."""
     origin = getattr(error, "orig", None) or error
-    return str(origin).partition("\n")[0][:200]
+    remedy = ""
+    if (getattr(origin, "sqlite_errorcode", 0) & 0xFF) in _NOT_WRITTEN:
+        remedy = "; see that the disk is not full and the file may be written"
+    return str(origin).partition("\n")[0][:200] + remedy
 
 
 def _is_damaged(error: DBAPIError) -> bool:
