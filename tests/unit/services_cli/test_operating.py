@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -312,6 +313,19 @@ def test_a_person_is_shredded_and_the_auditor_sees_it_without_a_name(config: Pat
     assert all(PERSON.encode() not in each.read_bytes() for each in config.parent.glob("board.db*"))
     with pytest.raises(InvalidInput, match="erased"):
         unseal(config, sealed)
+
+
+def test_shredding_empties_the_log_of_a_database_in_use(config: Path) -> None:
+    log = config.parent / "board.db-wal"
+    service = sqlite3.connect(config.parent / "board.db")
+    service.execute("select count(*) from jobs").fetchall()
+    seal(config)
+    assert PERSON.encode() in log.read_bytes()
+
+    answer(config, "shred", "--person-file", "-", "--yes", given=PERSON)
+
+    assert PERSON.encode() not in log.read_bytes()
+    service.close()
 
 
 @pytest.mark.parametrize(
