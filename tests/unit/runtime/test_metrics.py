@@ -50,7 +50,9 @@ def test_two_nodes_in_one_process_do_not_share_figures() -> None:
     assert b"daicho_consensus_height 0.0" in two.expose()
 
 
-@pytest.mark.parametrize("unit", ["daicho.service", "daicho-signer.service"])
+@pytest.mark.parametrize(
+    "unit", ["daicho.service", "daicho-signer.service", "daicho-relay-signer.service"]
+)
 def test_units_do_not_restart_what_an_operator_must_change(unit: str) -> None:
     text = Path(DEPLOY / unit).read_text(encoding="utf-8")
     assert "RestartPreventExitStatus=2" in text
