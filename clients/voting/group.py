@@ -20,9 +20,10 @@ import numpy as np
 from coincurve._libsecp256k1 import ffi, lib
 from numpy.typing import NDArray
 
+from node.primitives.crypto import CURVE_ORDER
 from node.primitives.errors import InvalidInput
 
-ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+ORDER: Final = CURVE_ORDER
 """Order n of the group; prime, cofactor 1."""
 
 FIELD: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEFFFFFC2F

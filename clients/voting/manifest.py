@@ -7,7 +7,6 @@ lists and objects occur; canonical form needs no floating point.
 Spec: ELECTION-MANIFEST, ELECTION-ID.
 """
 
-import json
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Final
@@ -16,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from clients.voting.encoding import tagged_hash
 from clients.voting.group import Point, decode_point
+from node.primitives import canonical
+from node.primitives.canonical import INTEGER_MAX, NotCanonical
 from node.primitives.errors import InvalidInput
 
 VERSION: Final = 1
 MANIFEST_SIZE_MAX: Final = 1_048_576
-INTEGER_MAX: Final = (1 << 53) - 1
-"""Largest integer canonical JSON keeps exact."""
 
 
 class InvalidManifest(InvalidInput):
@@ -183,19 +182,10 @@ def encode_canonical(value: Mapping[str, Any]) -> bytes:
 
     Spec: ELECTION-MANIFEST.
     """
-    return json.dumps(_ordered(value), ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _ordered(value: Any) -> Any:
-    """Order keys by UTF-16 code units, as RFC 8785 has it."""
-    if isinstance(value, Mapping):
-        keys = sorted(value, key=lambda key: str(key).encode("utf-16-be"))
-        return {key: _ordered(value[key]) for key in keys}
-    if isinstance(value, list | tuple):
-        return [_ordered(item) for item in value]
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) > INTEGER_MAX):
-        raise InvalidManifest(f"{value!r} has no exact form in canonical JSON")
-    return value
+    try:
+        return canonical.encode_canonical(value)
+    except NotCanonical as error:
+        raise InvalidManifest(error.message) from error
 
 
 def decode_manifest(data: bytes) -> Manifest:

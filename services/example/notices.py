@@ -13,11 +13,11 @@ from eth_abi.abi import encode
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from node.primitives.canonical import encode_canonical
 from node.primitives.crypto import keccak256
 from node.primitives.merkle import compute_root
 from node.primitives.types import Address, Hash32, Height
 from services.example.tables import NOTICES
-from services.kit.canonical import encode_canonical
 from services.kit.commitments import commit, new_salt
 from services.kit.envelope import Envelope, Owner
 from services.kit.events import to_milliseconds

@@ -15,11 +15,11 @@ from typing import Any, Final
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from node.primitives.canonical import encode_canonical
 from node.primitives.crypto import sha256
 from node.primitives.errors import InvalidInput
 from node.primitives.merkle import build_proof, compute_root, is_included
 from node.primitives.types import ZERO_HASH, Hash32, Height, TransactionHash
-from services.kit.canonical import encode_canonical
 from services.kit.events import Event, from_milliseconds, to_milliseconds
 from services.kit.outbox import publish
 from services.kit.tables import AUDIT_ENTRIES, AUDIT_ROOTS

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from node.primitives.canonical import encode_canonical
 from node.primitives.errors import InvalidInput
 from node.primitives.json_text import decode_json
-from services.kit.canonical import encode_canonical
 
 EVENT_BYTES_MAX: Final = 65_536
 """Largest event; what CloudEvents asks every intermediary to forward."""

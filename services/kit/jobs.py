@@ -17,9 +17,9 @@ from typing import Final
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from node.primitives.canonical import encode_canonical
 from node.primitives.errors import InvalidInput, LedgerError, Unavailable
 from node.primitives.json_text import decode_json
-from services.kit.canonical import encode_canonical
 from services.kit.clock import Clock
 from services.kit.database import Database
 from services.kit.deliveries import compute_backoff_ms

@@ -16,10 +16,10 @@ from typing import Final
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from node.primitives.canonical import encode_canonical
 from node.primitives.crypto import sha256
 from node.primitives.errors import InvalidInput, Misconfigured
 from node.primitives.types import Address
-from services.kit.canonical import encode_canonical
 from services.kit.events import Event, encode_event, to_milliseconds
 from services.kit.tables import (
     CHAIN_INTENTS,

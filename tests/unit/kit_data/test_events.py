@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey
 
+from node.primitives.canonical import INTEGER_MAX, NESTING_MAX, NotCanonical, encode_canonical
 from node.primitives.crypto import CURVE_ORDER
 from node.primitives.errors import InvalidInput, Misconfigured
-from services.kit.canonical import INTEGER_MAX, NESTING_MAX, NotCanonical, encode_canonical
 from services.kit.event_signatures import (
     SIGNATURE_LENGTH_MAX,
     EventKey,

@@ -1,6 +1,6 @@
 """One spelling for every JSON value, so that what is hashed or signed can be written again.
 
-RFC 8785 over the values services exchange: objects, lists, strings, booleans, null and integers
+RFC 8785 over the values we exchange: objects, lists, strings, booleans, null and integers
 that a double holds exactly. Fractions are refused: write them as integers of a smaller unit or as
 strings. Parsing is ``node.primitives.json_text``'s.
 """
