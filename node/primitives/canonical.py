@@ -7,7 +7,7 @@ strings. Parsing is ``node.primitives.json_text``'s.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from node.primitives.errors import InvalidInput
 
@@ -49,9 +49,10 @@ def _order(value: object, levels_left: int) -> object:
         case Mapping() | list() | tuple() if levels_left == 0:
             raise NotCanonical(f"nested deeper than {NESTING_MAX}")
         case Mapping():
-            return _order_object(value, levels_left)
+            return _order_object(cast("Mapping[object, object]", value), levels_left)
         case list() | tuple():
-            return [_order(item, levels_left - 1) for item in value]
+            items = cast("Sequence[object]", value)
+            return [_order(item, levels_left - 1) for item in items]
         case _:
             raise NotCanonical(f"{type(value).__name__} has no canonical form")
 
