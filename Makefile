@@ -16,7 +16,7 @@ lock: ## compile requirements/*.in into hashed lock files (needs uv)
 
 eels: ## make .eels-venv, the execution specification as a second judge
 	test -d .eels-venv || python3 -m venv .eels-venv
-	.eels-venv/bin/pip install -q --require-hashes -r requirements/eels.txt
+	.eels-venv/bin/pip install -q --no-deps --require-hashes -r requirements/eels.txt
 
 format: ## format the code
 	$(BIN)/ruff format .
