@@ -77,6 +77,10 @@ GROUPS: Final[dict[str, Attachment]] = {
         target="clients.kiosk.commands:group",
         help="Receive residents with their card, also offline.",
     ),
+    "audit": Attachment(
+        target="clients.auditor.commands:group",
+        help="Recompute what the ledger claims from files, and watch nodes live.",
+    ),
     "doctor": Attachment(
         target="node.cli.doctor:command", help="Check this machine and name what to repair."
     ),

@@ -1,0 +1,1 @@
+"""The auditor: recomputes what the ledger claims from files, and believes nobody."""

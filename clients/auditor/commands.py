@@ -1,0 +1,51 @@
+"""`daicho audit`: recompute what the ledger claims from files, and watch nodes live.
+
+Each audit lives in a module of its own; here is only the group.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from clients.auditor.report import InvalidReport, decode_report
+from clients.auditor.reporting import FILE, Output
+from node.primitives.errors import Misconfigured
+
+EXAMPLES: Final = """\b
+Examples:
+  daicho audit report report.json
+"""
+
+
+@click.group("audit", epilog=EXAMPLES)
+def group() -> None:
+    """Audit the ledger from files and live nodes; believe nobody.
+
+    Exit codes: 0 confirmed, 1 refuted, 2 incomplete or asked wrongly.
+    """
+
+
+@group.command("report")
+@click.argument("file", type=FILE)
+@click.option("--signer", metavar="ADDRESS", help="Auditor who must have signed it.")
+@click.pass_obj
+def check_report(output: Output, file: Path, signer: str | None) -> None:
+    """Check the signature of a report and print what it came to."""
+    try:
+        signed = decode_report(file.read_bytes())
+    except OSError as error:
+        raise Misconfigured(f"{file}: cannot be read ({error.strerror}); check the path") from error
+    found = "nobody" if signed.signer is None else "0x" + signed.signer.hex()
+    if signer is not None and signer.lower() != found:
+        raise InvalidReport(
+            f"audit report: signed by {found}, not by {signer}", rule="AUDIT-REPORT-SIGNED"
+        )
+    output.result(
+        {
+            "kind": signed.record["kind"],
+            "conclusion": signed.record["conclusion"],
+            "subject": signed.record["subject"],
+            "signed by": found,
+        }
+    )
