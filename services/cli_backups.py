@@ -94,7 +94,7 @@ def replay_since(output: Output, place: Place, subscriber: str, since: str) -> N
 
     async def work(tx: AsyncConnection) -> int:
         told = await place.find_subscriber(tx, subscriber)
-        return await deliveries.replay_since(tx, told, since=moment)
+        return await deliveries.replay_since(tx, told, by=place.operator(), since=moment)
 
     count = place.transact(work)
     output.result({"subscriber": subscriber, "since": moment.isoformat(), "replayed": count})

@@ -5,7 +5,9 @@ in the context of the call (``choose``), and ``at_service`` hands it to the comm
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import pwd
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -18,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node.primitives.errors import Misconfigured
 from services.kit.clock import Clock, SystemClock
 from services.kit.database import Database, open_database
+from services.kit.decisions import Operator
 from services.kit.envelope import Envelope
 from services.kit.inbox import Handler
 from services.kit.master_keys import MasterKeys
@@ -29,6 +32,9 @@ from services.kit.settings import HasKit, KitSettings, database_url
 T = TypeVar("T")
 
 CONFIG_FOLDER: Final = Path("/etc/daicho")
+
+COUNT_MAX: Final = 1_000
+"""Most entries of one list shown at once."""
 
 _CHOSEN: Final = "services.chosen"
 
@@ -81,6 +87,10 @@ class Place:
             yield database
         finally:
             await database.close()
+
+    def operator(self) -> Operator:
+        """Return who runs the command, for the audit log, and the time."""
+        return Operator(actor=f"operator:{_find_account()}", at=self.clock.now())
 
     def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Do ``work`` in one consistent view of the database."""
@@ -180,6 +190,36 @@ def of_subscriber(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--subscriber", required=True, help="Service that hears the events.")(
         command
     )
+
+
+def paged(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that lists the options ``--after`` and ``--count``."""
+    after = click.option(
+        "--after", type=click.IntRange(0), default=0, help="Begin behind this number."
+    )
+    count = click.option(
+        "--count", type=click.IntRange(1, COUNT_MAX), default=100, show_default=True
+    )
+    return after(count(command))
+
+
+def show_page(found: Sequence[T], count: int, number_of: Callable[[T], int]) -> Sequence[T]:
+    """Return the first ``count`` of what was found and say how to see the rest.
+
+    A command asks for one more than it shows, so that it knows.
+    """
+    shown = found[:count]
+    if len(found) > count:
+        click.echo(f"there are more: add --after {number_of(shown[-1])}", err=True)
+    return shown
+
+
+def _find_account() -> str:
+    """Return the account that logged in, which `sudo` does not change; else the process's own."""
+    try:
+        return os.getlogin()
+    except OSError:
+        return pwd.getpwuid(os.getuid()).pw_name
 
 
 def _pick_tenant(kit: KitSettings, wanted: str | None) -> str:

@@ -1,6 +1,7 @@
 """`daicho service NAME dead-letters|quarantine|jobs`: what waits for an operator's decision.
 
-Shown are numbers, ids, types and reasons, never the data of an event or a job.
+Shown are numbers, ids, types and reasons, never the data of an event or a job. Every decision
+leaves an audit entry with the operator's account.
 """
 
 import asyncio
@@ -12,15 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.cli.output import Output
 from node.primitives.errors import Misconfigured
-from services.cli_place import Place, at_tenant, of_subscriber
-from services.kit.deliveries import discard_dead, list_dead, replay_dead
-from services.kit.inbox import discard, list_quarantined, release
+from services.cli_place import Place, at_tenant, of_subscriber, paged, show_page
+from services.kit.deliveries import DeadLetter, discard_dead, list_dead, replay_dead
+from services.kit.inbox import discard, is_quarantined, list_quarantined, release
 from services.kit.jobs import list_dead_jobs, revive
-from services.kit.outbox import list_subscribers
-
-COUNT_MAX: Final = 1_000
-"""Most dead letters of one subscriber shown at once."""
-
+from services.kit.outbox import Subscriber, list_subscribers
 
 DEAD_LETTERS_EXAMPLES: Final = """\b
 Examples:
@@ -37,18 +34,30 @@ def dead_letters() -> None:
 
 @dead_letters.command("list")
 @at_tenant
-@click.option("--count", type=click.IntRange(1, COUNT_MAX), default=100, show_default=True)
-def list_letters(output: Output, place: Place, count: int) -> None:
-    """List the oldest dead letters of each subscriber."""
+@click.option("--subscriber", help="Only those of this subscriber.")
+@paged
+def list_letters(
+    output: Output, place: Place, subscriber: str | None, after: int, count: int
+) -> None:
+    """List the oldest dead letters of each subscriber, ``--count`` of each."""
 
-    async def work(tx: AsyncConnection) -> list[dict[str, object]]:
+    async def work(tx: AsyncConnection) -> list[tuple[Subscriber, tuple[DeadLetter, ...]]]:
+        told = (
+            await list_subscribers(tx, tenant=place.tenant)
+            if subscriber is None
+            else [await place.find_subscriber(tx, subscriber)]
+        )
         return [
-            {"subscriber": subscriber.name, **asdict(letter)}
-            for subscriber in await list_subscribers(tx, tenant=place.tenant)
-            for letter in await list_dead(tx, subscriber, count_max=count)
+            (each, await list_dead(tx, each, after=after, count_max=count + 1)) for each in told
         ]
 
-    output.rows(place.read(work))
+    output.rows(
+        [
+            {"subscriber": told.name, **asdict(letter)}
+            for told, letters in place.read(work)
+            for letter in show_page(letters, count, lambda letter: letter.sequence)
+        ]
+    )
 
 
 @dead_letters.command("replay")
@@ -64,7 +73,8 @@ def replay(
         raise Misconfigured("give either SEQUENCE, as `dead-letters list` shows it, or --all")
 
     async def work(tx: AsyncConnection) -> int:
-        return await replay_dead(tx, await place.find_subscriber(tx, subscriber), sequence=sequence)
+        told = await place.find_subscriber(tx, subscriber)
+        return await replay_dead(tx, told, by=place.operator(), sequence=sequence)
 
     count = place.transact(work)
     if sequence is not None:
@@ -80,9 +90,8 @@ def discard_letter(output: Output, place: Place, subscriber: str, sequence: int)
     """Give dead letter SEQUENCE up for good; later events of its subject then go out."""
 
     async def work(tx: AsyncConnection) -> int:
-        return await discard_dead(
-            tx, await place.find_subscriber(tx, subscriber), sequence=sequence
-        )
+        told = await place.find_subscriber(tx, subscriber)
+        return await discard_dead(tx, told, by=place.operator(), sequence=sequence)
 
     count = place.transact(work)
     _require(count, f"no dead letter {sequence} of {subscriber}", place, "dead-letters list")
@@ -104,10 +113,13 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @at_tenant
-def list_events(output: Output, place: Place) -> None:
-    """List what waits, and how many events wait behind each."""
-    found = place.read(lambda tx: list_quarantined(tx, tenant=place.tenant))
-    output.rows([asdict(event) for event in found])
+@paged
+def list_events(output: Output, place: Place, after: int, count: int) -> None:
+    """List what waits, oldest first, and how many events wait behind each."""
+    found = place.read(
+        lambda tx: list_quarantined(tx, tenant=place.tenant, after=after, count_max=count + 1)
+    )
+    output.rows([asdict(event) for event in show_page(found, count, lambda each: each.arrival)])
 
 
 @quarantine.command("release")
@@ -135,11 +147,10 @@ def _decide(place: Place, arrival: int, *, is_release: bool) -> int:
     async def run() -> int:
         async with place.open() as database:
             async with database.read() as tx:
-                found = await list_quarantined(tx, tenant=place.tenant)
-            is_waiting = any(event.arrival == arrival for event in found)
+                is_waiting = await is_quarantined(tx, tenant=place.tenant, arrival=arrival)
             _require(is_waiting, f"no event {arrival} in quarantine", place, "quarantine list")
             decide = release if is_release else discard
-            return await decide(database, arrival, handler)
+            return await decide(database, arrival, handler, by=place.operator())
 
     return asyncio.run(run())
 
@@ -158,10 +169,13 @@ def jobs() -> None:
 
 @jobs.command("list")
 @at_tenant
-def list_jobs(output: Output, place: Place) -> None:
-    """List the jobs that were given up."""
-    found = place.read(lambda tx: list_dead_jobs(tx, tenant=place.tenant))
-    output.rows([asdict(job) for job in found])
+@paged
+def list_jobs(output: Output, place: Place, after: int, count: int) -> None:
+    """List the jobs that were given up, oldest first."""
+    found = place.read(
+        lambda tx: list_dead_jobs(tx, tenant=place.tenant, after=after, count_max=count + 1)
+    )
+    output.rows([asdict(job) for job in show_page(found, count, lambda each: each.number)])
 
 
 @jobs.command("revive")
@@ -171,8 +185,7 @@ def revive_job(output: Output, place: Place, number: int) -> None:
     """Try job NUMBER again after a repair."""
 
     async def work(tx: AsyncConnection) -> bool:
-        dead = await list_dead_jobs(tx, tenant=place.tenant)
-        return any(job.number == number for job in dead) and await revive(tx, number)
+        return await revive(tx, number, tenant=place.tenant, by=place.operator())
 
     _require(place.transact(work), f"no dead job {number}", place, "jobs list")
     output.result({"revived": number})

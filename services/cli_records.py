@@ -6,6 +6,7 @@ and commitments, which tell an auditor which keys are gone and nobody whose they
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,9 @@ from node.primitives.errors import Misconfigured
 from node.primitives.types import Hash32
 from services.cli_place import Place, at_service, at_tenant
 from services.kit.audit import AuditReport, verify_log
+from services.kit.decisions import note_decision
 from services.kit.envelope import ShredCheck, verify_shredding
-from services.kit.master_keys import add_key, load_master_keys
+from services.kit.master_keys import MasterKeys, add_key, load_master_keys
 
 REFERENCE_BYTES_MAX: Final = 1_024
 """Largest reference of a person."""
@@ -41,8 +43,15 @@ def keys() -> None:
 def rotate_service(output: Output, place: Place) -> None:
     """Wrap every person's key under a new service key and destroy the old one."""
     envelope = place.envelope(load_master_keys(place.master_file()))
-    now = place.clock.now()
-    count = place.transact(lambda tx: envelope.rotate_service_key(tx, tenant=place.tenant, now=now))
+    by = place.operator()
+
+    async def work(tx: AsyncConnection) -> int:
+        count = await envelope.rotate_service_key(tx, tenant=place.tenant, now=by.at)
+        about = f"{count} keys wrapped anew"
+        await note_decision(tx, by, tenant=place.tenant, action="service-key.rotated", about=about)
+        return count
+
+    count = place.transact(work)
     output.result({"tenant": place.tenant, "keys wrapped anew": count})
 
 
@@ -56,13 +65,21 @@ def rotate_master(output: Output, place: Place, resume: bool) -> None:
     """
     path = place.master_file()
     load_master_keys(path)
+    by = place.operator()
+
+    async def rotate(tx: AsyncConnection, masters: MasterKeys) -> int:
+        count = await place.envelope(masters).rotate_master_key(tx)
+        for tenant in place.settings.kit.tenants:
+            about = f"now {masters.active_id}"
+            await note_decision(tx, by, tenant=tenant.id, action="master-key.rotated", about=about)
+        return count
 
     async def run() -> tuple[str, int]:
         async with place.open() as database:
             if not resume:
                 add_key(path)
             masters = load_master_keys(path)
-            count = await database.transact(place.envelope(masters).rotate_master_key)
+            count = await database.transact(partial(rotate, masters=masters))
             return masters.active_id, count
 
     active, count = asyncio.run(run())
@@ -115,14 +132,15 @@ def shred(
     person = _read_reference(person_file)
     envelope = place.envelope(load_master_keys(place.master_file()))
 
+    by = place.operator()
+
     async def destroy(tx: AsyncConnection) -> tuple[Hash32, ...]:
-        return await envelope.shred(
-            tx,
-            tenant=place.tenant,
-            person=person,
-            purposes=purposes or None,
-            now=place.clock.now(),
+        gone = await envelope.shred(
+            tx, tenant=place.tenant, person=person, purposes=purposes or None, now=by.at
         )
+        about = f"{len(gone)} keys destroyed"
+        await note_decision(tx, by, tenant=place.tenant, action="person.shredded", about=about)
+        return gone
 
     async def run() -> tuple[tuple[Hash32, ...], tuple[ShredCheck, ...]]:
         async with place.open() as database:

@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.decisions import Operator, note_decision
 from services.kit.events import from_milliseconds, to_milliseconds
 from services.kit.outbox import Subscriber
 from services.kit.tables import OUTBOX_DELIVERIES, OUTBOX_EVENTS
@@ -34,6 +35,10 @@ BACKOFF_MS_MAX: Final = 3_600_000
 
 REASON_LENGTH_MAX: Final = 200
 """Characters kept of why a delivery failed."""
+
+DEAD_REPLAYED: Final = "dead-letter.replayed"
+DEAD_DISCARDED: Final = "dead-letter.discarded"
+REPLAYED_SINCE: Final = "delivery.replayed-since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,14 +222,18 @@ async def measure_backlog(tx: AsyncConnection, subscriber: Subscriber) -> Backlo
 
 
 async def list_dead(
-    tx: AsyncConnection, subscriber: Subscriber, *, count_max: int = 100
+    tx: AsyncConnection, subscriber: Subscriber, *, after: int = 0, count_max: int = 100
 ) -> tuple[DeadLetter, ...]:
-    """Return the deliveries that were given up, oldest first."""
+    """Return deliveries that were given up, oldest first, from behind place ``after`` on."""
     table, events = OUTBOX_DELIVERIES, OUTBOX_EVENTS
     query = (
         select(table.c.sequence, table.c.attempts, table.c.reason, events.c.id, events.c.type)
         .join(events, events.c.sequence == table.c.sequence)
-        .where(_of(subscriber.tenant, subscriber.name), table.c.state == "dead")
+        .where(
+            _of(subscriber.tenant, subscriber.name),
+            table.c.state == "dead",
+            table.c.sequence > after,
+        )
         .order_by(table.c.sequence)
         .limit(count_max)
     )
@@ -241,9 +250,9 @@ async def list_dead(
 
 
 async def replay_dead(
-    tx: AsyncConnection, subscriber: Subscriber, *, sequence: int | None = None
+    tx: AsyncConnection, subscriber: Subscriber, *, by: Operator, sequence: int | None = None
 ) -> int:
-    """Try dead deliveries again, one or all; return how many."""
+    """Try dead deliveries again, one or all, because an operator says so; return how many."""
     table = OUTBOX_DELIVERIES
     change = (
         update(table)
@@ -252,12 +261,20 @@ async def replay_dead(
     )
     if sequence is not None:
         change = change.where(table.c.sequence == sequence)
-    return int((await tx.execute(change)).rowcount)
+    count = int((await tx.execute(change)).rowcount)
+    if count:
+        which = f"{count} letters" if sequence is None else f"letter {sequence}"
+        about = f"{which} of {subscriber.name}"
+        tenant = subscriber.tenant
+        await note_decision(tx, by, tenant=tenant, action=DEAD_REPLAYED, about=about)
+    return count
 
 
-async def discard_dead(tx: AsyncConnection, subscriber: Subscriber, *, sequence: int) -> int:
+async def discard_dead(
+    tx: AsyncConnection, subscriber: Subscriber, *, by: Operator, sequence: int
+) -> int:
     """Give one dead delivery up for good, which lets its subject go on; return how many."""
-    table = OUTBOX_DELIVERIES
+    table, events = OUTBOX_DELIVERIES, OUTBOX_EVENTS
     done = await tx.execute(
         update(table)
         .where(
@@ -267,10 +284,18 @@ async def discard_dead(tx: AsyncConnection, subscriber: Subscriber, *, sequence:
         )
         .values(state="discarded")
     )
+    if done.rowcount:
+        named = select(events.c.id).where(events.c.sequence == sequence)
+        event_id = (await tx.execute(named)).scalar_one()
+        about = f"letter {sequence} of {subscriber.name}, event {event_id}"
+        tenant = subscriber.tenant
+        await note_decision(tx, by, tenant=tenant, action=DEAD_DISCARDED, about=about)
     return int(done.rowcount)
 
 
-async def replay_since(tx: AsyncConnection, subscriber: Subscriber, *, since: datetime) -> int:
+async def replay_since(
+    tx: AsyncConnection, subscriber: Subscriber, *, by: Operator, since: datetime
+) -> int:
     """Send again what was delivered since, for a subscriber restored from a backup.
 
     Older events that were on their way then are among it: a delivery may take as long as its lease.
@@ -289,6 +314,9 @@ async def replay_since(tx: AsyncConnection, subscriber: Subscriber, *, since: da
         )
         .values(state="pending", attempts=0, due_ms=0, noted_ms=0, lease=None)
     )
+    about = f"{done.rowcount} deliveries to {subscriber.name} since {since.isoformat()}"
+    tenant = subscriber.tenant
+    await note_decision(tx, by, tenant=tenant, action=REPLAYED_SINCE, about=about)
     return int(done.rowcount)
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node.primitives.crypto import sha256
 from node.primitives.errors import InvalidInput, LedgerError, Unavailable
 from services.kit.database import Database
+from services.kit.decisions import Operator, note_decision
 from services.kit.events import Event, decode_event, encode_event, to_milliseconds
 from services.kit.outbox import EventConflict
 from services.kit.tables import INBOX_EVENTS, INBOX_HORIZONS
@@ -32,6 +33,9 @@ HELD_MAX: Final = 1_000
 
 REASON_LENGTH_MAX: Final = 200
 """Characters kept of why an event failed."""
+
+RELEASED: Final = "quarantine.released"
+DISCARDED: Final = "quarantine.discarded"
 
 Handler = Callable[[AsyncConnection, Event], Awaitable[None]]
 """What an event does, inside the transaction that notes it as done."""
@@ -129,7 +133,7 @@ async def accept(database: Database, event: Event, handler: Handler) -> Acceptan
     return Acceptance.DONE if is_first else Acceptance.DUPLICATE
 
 
-async def release(database: Database, arrival: int, handler: Handler) -> int:
+async def release(database: Database, arrival: int, handler: Handler, *, by: Operator) -> int:
     """Handle an event in quarantine after a repair, then those held behind it; return how many.
 
     Stops at the first that fails again: it is then the one in quarantine.
@@ -137,17 +141,17 @@ async def release(database: Database, arrival: int, handler: Handler) -> int:
     Raises:
         InvalidInput: Nothing waits under this number, or an event is refused again.
     """
-    count, waiting = 0, arrival
-    while True:
-        event = await _load_waiting(database, waiting)
-        following = await database.transact(partial(_resume, event=event, handler=handler))
-        count += 1
-        if following is None:
-            return count
-        waiting = following
+    event = await _load_waiting(database, arrival)
+
+    async def resume(tx: AsyncConnection) -> int | None:
+        await _note(tx, by, event, arrival, RELEASED)
+        return await _resume(tx, event, handler)
+
+    following = await database.transact(resume)
+    return 1 + await _handle_held(database, following, handler)
 
 
-async def discard(database: Database, arrival: int, handler: Handler) -> int:
+async def discard(database: Database, arrival: int, handler: Handler, *, by: Operator) -> int:
     """Give an event in quarantine up for good and handle those behind it; return how many.
 
     Raises:
@@ -156,15 +160,42 @@ async def discard(database: Database, arrival: int, handler: Handler) -> int:
     event = await _load_waiting(database, arrival)
 
     async def give_up(tx: AsyncConnection) -> int | None:
+        await _note(tx, by, event, arrival, DISCARDED)
         await tx.execute(_change(arrival, state="discarded", body=None))
         return await _promote_next(tx, event)
 
     following = await database.transact(give_up)
-    return 0 if following is None else await release(database, following, handler)
+    return await _handle_held(database, following, handler)
 
 
-async def list_quarantined(tx: AsyncConnection, *, tenant: str) -> tuple[Quarantined, ...]:
-    """Return what waits for an operator, oldest first."""
+async def _note(tx: AsyncConnection, by: Operator, event: Event, arrival: int, action: str) -> None:
+    about = f"event {arrival} from {event.source}, {event.id}"
+    await note_decision(tx, by, tenant=event.tenant, action=action, about=about)
+
+
+async def _handle_held(database: Database, waiting: int | None, handler: Handler) -> int:
+    """Handle what was held, from the event now at the head on; return how many."""
+    count = 0
+    while waiting is not None:
+        event = await _load_waiting(database, waiting)
+        waiting = await database.transact(partial(_resume, event=event, handler=handler))
+        count += 1
+    return count
+
+
+async def is_quarantined(tx: AsyncConnection, *, tenant: str, arrival: int) -> bool:
+    """Tell whether event ``arrival`` waits for an operator of ``tenant``."""
+    table = INBOX_EVENTS
+    query = select(table.c.arrival).where(
+        table.c.arrival == arrival, table.c.tenant == tenant, table.c.state == "quarantined"
+    )
+    return (await tx.execute(query)).scalar() is not None
+
+
+async def list_quarantined(
+    tx: AsyncConnection, *, tenant: str, after: int = 0, count_max: int = 100
+) -> tuple[Quarantined, ...]:
+    """Return what waits for an operator, oldest first, from behind number ``after`` on."""
     table = INBOX_EVENTS
     behind = table.alias("behind")
     held = (
@@ -179,8 +210,9 @@ async def list_quarantined(tx: AsyncConnection, *, tenant: str) -> tuple[Quarant
     )
     query = (
         select(table, held.label("held"))
-        .where(table.c.tenant == tenant, table.c.state == "quarantined")
+        .where(table.c.tenant == tenant, table.c.state == "quarantined", table.c.arrival > after)
         .order_by(table.c.arrival)
+        .limit(count_max)
     )
     return tuple(
         Quarantined(

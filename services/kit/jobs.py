@@ -22,6 +22,7 @@ from node.primitives.errors import InvalidInput, LedgerError, Unavailable
 from node.primitives.json_text import decode_json
 from services.kit.clock import Clock
 from services.kit.database import Database
+from services.kit.decisions import Operator, note_decision
 from services.kit.deliveries import compute_backoff_ms
 from services.kit.events import from_milliseconds, to_milliseconds
 from services.kit.schedules import Schedule
@@ -38,6 +39,8 @@ PAYLOAD_BYTES_MAX: Final = 16_384
 
 POLL_S: Final = 1.0
 """Seconds between two looks for due jobs."""
+
+REVIVED: Final = "job.revived"
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -152,23 +155,33 @@ async def schedule(
     await enqueue(tx, job, now=now)
 
 
-async def list_dead_jobs(tx: AsyncConnection, *, tenant: str) -> tuple[DeadJob, ...]:
-    """Return the jobs that wait for an operator."""
-    query = select(JOBS).where(JOBS.c.tenant == tenant, JOBS.c.state == "dead")
+async def list_dead_jobs(
+    tx: AsyncConnection, *, tenant: str, after: int = 0, count_max: int = 100
+) -> tuple[DeadJob, ...]:
+    """Return jobs that wait for an operator, oldest first, from behind number ``after`` on."""
+    query = (
+        select(JOBS)
+        .where(JOBS.c.tenant == tenant, JOBS.c.state == "dead", JOBS.c.number > after)
+        .order_by(JOBS.c.number)
+        .limit(count_max)
+    )
     return tuple(
         DeadJob(number=row.number, kind=row.kind, key=row.key, reason=row.reason or "")
-        for row in await tx.execute(query.order_by(JOBS.c.number))
+        for row in await tx.execute(query)
     )
 
 
-async def revive(tx: AsyncConnection, number: int) -> bool:
-    """Try a dead job again; False when there is no such."""
+async def revive(tx: AsyncConnection, number: int, *, tenant: str, by: Operator) -> bool:
+    """Try a dead job again because an operator says so; False when there is no such."""
     done = await tx.execute(
         update(JOBS)
-        .where(JOBS.c.number == number, JOBS.c.state == "dead")
+        .where(JOBS.c.number == number, JOBS.c.tenant == tenant, JOBS.c.state == "dead")
         .values(state="waiting", attempts=0, retry_ms=0, lease=None)
     )
-    return done.rowcount == 1
+    if done.rowcount != 1:
+        return False
+    await note_decision(tx, by, tenant=tenant, action=REVIVED, about=f"job {number}")
+    return True
 
 
 async def prune_jobs(tx: AsyncConnection, *, before: datetime) -> int:

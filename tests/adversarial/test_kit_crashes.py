@@ -22,7 +22,7 @@ from services.kit.deliveries import replay_since
 from services.kit.outbox import publish
 from tests.support.crashes import Crash, Fuse
 from tests.support.databases import KINDS, open_fresh
-from tests.support.events import MORNING, make_event
+from tests.support.events import MORNING, OPERATOR, make_event
 from tests.support.towns import LIBRARY, Towns, is_in_order, sqlite_url
 
 DAY = ["a1", "b1", "a2"]
@@ -189,7 +189,7 @@ async def test_a_library_restored_from_an_old_backup_hears_the_rest_again_and_on
         await after.settle()
         assert await after.heard() == ["a1"]
         async with towns.hub.write() as tx:
-            assert await replay_since(tx, LIBRARY, since=MORNING) == 3
+            assert await replay_since(tx, LIBRARY, by=OPERATOR, since=MORNING) == 3
         await after.settle()
         assert sorted(await after.heard()) == ["a1", "a2", "b1"]
         assert is_in_order(await after.heard(), ["a1", "a2", "b1"])

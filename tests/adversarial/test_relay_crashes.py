@@ -21,6 +21,7 @@ from services.relay.machine import WINDOW, ForeignSigner
 from services.relay.relay import Relay
 from services.relay.signer import KeystoreSigner
 from services.relay.store import WrongAccount
+from tests.support.events import OPERATOR
 from tests.support.followed import Town, town_nodes
 from tests.support.ledger import SERVICE_KEYS
 from tests.support.relay import (
@@ -264,7 +265,7 @@ async def test_a_relay_restored_from_an_old_backup_sends_nothing_twice(
         async with opened_database(url, TO_LIBRARY, is_relay=True) as restored:
             pair.database = restored
             async with pair.library.write() as tx:
-                await replay_since(tx, TO_RELAY, since=begin)
+                await replay_since(tx, TO_RELAY, by=OPERATOR, since=begin)
             await pair.ask(5)
             await finish(pair, nodes)
 
@@ -298,7 +299,9 @@ async def test_a_transaction_that_only_another_node_s_pool_knows_is_found_or_mad
             await pair.ask(2)
             await pair.carry()
             async with pair.library.write() as tx:
-                await replay_since(tx, TO_RELAY, since=town.clock.now().replace(year=2020))
+                await replay_since(
+                    tx, TO_RELAY, by=OPERATOR, since=town.clock.now().replace(year=2020)
+                )
             await pair.carry()
             town.clock.move(60)
             town.chain.ledger.make(seconds=62)
@@ -330,7 +333,7 @@ async def test_a_relay_whose_database_is_lost_learns_from_the_chain_what_it_sent
         async with opened_database(url, TO_LIBRARY, is_relay=True) as empty:
             pair.database = empty
             async with pair.library.write() as tx:
-                await replay_since(tx, TO_RELAY, since=begin)
+                await replay_since(tx, TO_RELAY, by=OPERATOR, since=begin)
             await pair.ask(3)
             await finish(pair, nodes)
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from services.kit.decisions import Operator
 from services.kit.events import Event
 from services.kit.outbox import Subscriber
 
 MORNING = datetime(2026, 4, 1, 0, 0, tzinfo=UTC)
 HUB = "urn:daicho:sakai:hub"
+OPERATOR = Operator(actor="operator:tanaka", at=MORNING)
 
 
 def make_event(

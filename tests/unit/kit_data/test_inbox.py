@@ -24,7 +24,7 @@ from services.kit.inbox import (
     release,
 )
 from services.kit.outbox import EventConflict
-from tests.support.events import MORNING, make_event
+from tests.support.events import MORNING, OPERATOR, make_event
 
 
 class Ledger:
@@ -167,11 +167,11 @@ async def test_a_repair_releases_the_event_and_those_behind_it_in_order(
     arrival = await quarantine_one_with_two_behind(database, ledger)
     ledger.trouble = lambda _: None
 
-    assert await release(database, arrival, ledger.handle) == 3
+    assert await release(database, arrival, ledger.handle, by=OPERATOR) == 3
     assert await ledger.seen() == ["other", "bad", "b1", "b2"]
     assert await accept(database, make_event("b3"), ledger.handle) is Acceptance.DONE
     with pytest.raises(InvalidInput):
-        await release(database, arrival, ledger.handle)
+        await release(database, arrival, ledger.handle, by=OPERATOR)
 
 
 async def test_a_discarded_event_never_takes_effect_and_those_behind_it_do(
@@ -179,7 +179,7 @@ async def test_a_discarded_event_never_takes_effect_and_those_behind_it_do(
 ) -> None:
     arrival = await quarantine_one_with_two_behind(database, ledger)
 
-    assert await discard(database, arrival, ledger.handle) == 2
+    assert await discard(database, arrival, ledger.handle, by=OPERATOR) == 2
     assert await ledger.seen() == ["other", "b1", "b2"]
     assert await accept(database, make_event("bad"), ledger.handle) is Acceptance.DUPLICATE
 
@@ -191,7 +191,7 @@ async def test_a_held_event_that_fails_on_release_is_the_next_in_quarantine(
     ledger.trouble = lambda event: InvalidInput("no") if event.id == "b1" else None
 
     with pytest.raises(InvalidInput):
-        await release(database, arrival, ledger.handle)
+        await release(database, arrival, ledger.handle, by=OPERATOR)
     async with database.read() as tx:
         (waiting,) = await list_quarantined(tx, tenant="sakai")
     assert (waiting.id, waiting.held) == ("b1", 1)

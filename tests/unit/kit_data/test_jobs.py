@@ -23,7 +23,7 @@ from services.kit.jobs import (
 )
 from services.kit.schedules import Every
 from tests.support.clock import FakeClock
-from tests.support.events import MORNING
+from tests.support.events import MORNING, OPERATOR
 
 HOUR = 3_600
 
@@ -93,8 +93,8 @@ async def test_a_refused_job_is_tried_again_and_then_waits_for_an_operator(offic
     async with office.database.write() as tx:
         (dead,) = await list_dead_jobs(tx, tenant="sakai")
         assert (dead.key, dead.reason) == ("k", "input.invalid")
-        assert await revive(tx, dead.number)
-        assert not await revive(tx, dead.number)
+        assert await revive(tx, dead.number, tenant="sakai", by=OPERATOR)
+        assert not await revive(tx, dead.number, tenant="sakai", by=OPERATOR)
     office.trouble = lambda _: None
 
     assert await office.done() == []

@@ -26,7 +26,7 @@ from services.kit.deliveries import (
 from services.kit.events import Event, decode_event
 from services.kit.outbox import EventConflict, publish, subscribe
 from tests.support.clock import FakeClock
-from tests.support.events import MORNING, make_event, make_subscriber
+from tests.support.events import MORNING, OPERATOR, make_event, make_subscriber
 
 LIBRARY = make_subscriber()
 
@@ -162,9 +162,9 @@ async def test_a_dead_event_holds_its_subject_until_an_operator_decides(
 
     async with database.write() as tx:
         if is_replayed:
-            assert await replay_dead(tx, LIBRARY, sequence=first.sequence) == 1
+            assert await replay_dead(tx, LIBRARY, by=OPERATOR, sequence=first.sequence) == 1
         else:
-            assert await discard_dead(tx, LIBRARY, sequence=first.sequence) == 1
+            assert await discard_dead(tx, LIBRARY, by=OPERATOR, sequence=first.sequence) == 1
     assert ids(await take(database, clock)) == (["dead"] if is_replayed else ["behind"])
 
 
@@ -187,7 +187,7 @@ async def test_a_subscriber_restored_from_a_backup_is_told_again_from_then_on(
     async with database.write() as tx:
         for delivery in await lease_deliveries(tx, LIBRARY, now=clock.now()):
             await acknowledge(tx, delivery)
-        assert await replay_since(tx, LIBRARY, since=MORNING + timedelta(hours=1)) == 1
+        assert await replay_since(tx, LIBRARY, by=OPERATOR, since=MORNING + timedelta(hours=1)) == 1
 
     assert ids(await take(database, clock)) == ["new"]
 
@@ -203,8 +203,8 @@ async def test_an_event_from_before_the_backup_that_arrived_after_it_is_told_aga
         )
         await acknowledge(tx, taken)
         too_late = backup + timedelta(milliseconds=1)
-        assert await replay_since(tx, LIBRARY, since=too_late) == 0
-        assert await replay_since(tx, LIBRARY, since=backup) == 1
+        assert await replay_since(tx, LIBRARY, by=OPERATOR, since=too_late) == 0
+        assert await replay_since(tx, LIBRARY, by=OPERATOR, since=backup) == 1
 
     assert ids(await take(database, clock)) == ["early"]
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.cli.output import Output
@@ -26,8 +26,9 @@ from services.kit.events import Event
 from services.kit.inbox import Handler, accept
 from services.kit.master_keys import create_master_file, load_master_keys
 from services.kit.outbox import publish, subscribe
+from services.kit.tables import AUDIT_ENTRIES
 from tests.support.board_service import BOARD, BoardSettings, write_board_settings
-from tests.support.events import MORNING, make_event, make_subscriber
+from tests.support.events import HUB, MORNING, make_event, make_subscriber
 from tests.support.tokens import People
 
 T = TypeVar("T")
@@ -205,6 +206,19 @@ def test_no_command_makes_a_database_that_was_not_there(
     assert not (tmp_path / "board.db").exists()
 
 
+def decisions(config: Path) -> list[tuple[str, str]]:
+    """Return the action and the detail of what operators decided, by their account."""
+
+    async def work(database: Database) -> list[tuple[str, str]]:
+        query = select(AUDIT_ENTRIES).where(AUDIT_ENTRIES.c.role == "operator")
+        async with database.read() as tx:
+            rows = (await tx.execute(query.order_by(AUDIT_ENTRIES.c.number))).all()
+        assert all(row.actor.startswith("operator:") and len(row.actor) > 9 for row in rows)
+        return [(row.action, row.detail) for row in rows]
+
+    return within(config, work)
+
+
 def test_a_dead_letter_is_listed_and_sent_again(config: Path) -> None:
     tell(config, is_final=True)
     [letter] = answer(config, "dead-letters", "list")
@@ -216,6 +230,8 @@ def test_a_dead_letter_is_listed_and_sent_again(config: Path) -> None:
     assert answer(config, *words, letter["sequence"])["replayed"] == 1
     assert answer(config, *words, "--all")["replayed"] == 0
     assert due(config) == [letter["sequence"]]
+    about = f"letter {letter['sequence']} of library"
+    assert decisions(config) == [("dead-letter.replayed", about)]
 
 
 def test_a_discarded_dead_letter_lets_its_subject_go_on(config: Path) -> None:
@@ -226,6 +242,8 @@ def test_a_discarded_dead_letter_lets_its_subject_go_on(config: Path) -> None:
     assert answer(config, *words)["discarded"] == letter["sequence"]
     assert "no dead letter" in refusal(config, *words)
     assert due(config) == [letter["sequence"] + 1]
+    about = f"letter {letter['sequence']} of library, event e1"
+    assert decisions(config) == [("dead-letter.discarded", about)]
 
 
 def test_a_restored_subscriber_is_told_again(config: Path) -> None:
@@ -233,6 +251,8 @@ def test_a_restored_subscriber_is_told_again(config: Path) -> None:
     words = ("replay-since", "--subscriber", "library")
 
     assert answer(config, *words, MORNING.isoformat())["replayed"] == 1
+    about = f"1 deliveries to library since {MORNING.isoformat()}"
+    assert decisions(config) == [("delivery.replayed-since", about)]
     assert "offset" in refusal(config, *words, "2026-04-01T00:00:00")
     assert "not a time" in refusal(config, *words, "yesterday")
     assert "known here: library" in refusal(
@@ -262,6 +282,8 @@ def test_what_waits_in_quarantine_is_decided_by_number(config: Path, decision: s
     assert done["handled"] == (2 if decision == "release" else 1)
     assert answer(config, "quarantine", "list") == []
     assert "quarantine list" in refusal(config, "quarantine", decision, event["arrival"])
+    about = f"event {event['arrival']} from {HUB}, e1"
+    assert decisions(config) == [(f"quarantine.{decision.rstrip('e')}ed", about)]
 
 
 def test_a_dead_job_is_revived(config: Path) -> None:
@@ -277,6 +299,39 @@ def test_a_dead_job_is_revived(config: Path) -> None:
     assert answer(config, "jobs", "revive", dead["number"]) == {"revived": dead["number"]}
     assert answer(config, "jobs", "list") == []
     assert "jobs list" in refusal(config, "jobs", "revive", dead["number"])
+    assert decisions(config) == [("job.revived", f"job {dead['number']}")]
+
+
+@pytest.mark.parametrize("listing", ["dead-letters", "quarantine", "jobs"])
+def test_a_long_list_is_shown_in_pages(config: Path, listing: str) -> None:
+    (config.parent / "broken").touch()
+    handler = hear(BOARD.load_settings(config), None)  # type: ignore[arg-type]
+
+    async def work(database: Database) -> None:
+        async with database.write() as tx:
+            await subscribe(tx, GOKA)
+            for name in ("1", "2", "3"):
+                job = jobs.Job(tenant="goka", kind="expire", key=name, due=MORNING)
+                await jobs.enqueue(tx, job, now=MORNING)
+                await publish(tx, make_event(name, tenant="goka", subject=f"person:{name}"))
+            await tx.execute(text("update jobs set state = 'dead'"))
+            await tx.execute(text("update outbox_deliveries set state = 'dead'"))
+        for name in ("1", "2", "3"):
+            event = make_event(name, tenant="goka", subject=f"person:{name}")
+            await accept(database, event, handler)
+
+    within(config, work)
+    key = {"dead-letters": "sequence", "quarantine": "arrival", "jobs": "number"}[listing]
+    everything = answer(config, listing, "list")
+    first = run(config, listing, "list", "--count", 2)
+    shown = json.loads(first.stdout)
+    last = shown[-1][key]
+    rest = run(config, listing, "list", "--count", 2, "--after", last)
+
+    assert len(everything) == 3
+    assert [*shown, *json.loads(rest.stdout)] == everything
+    assert f"--after {last}" in first.stderr
+    assert rest.stderr == ""
 
 
 def test_keys_are_rotated_and_records_still_open(config: Path) -> None:
@@ -291,6 +346,8 @@ def test_keys_are_rotated_and_records_still_open(config: Path) -> None:
     old, new = path.read_text().split()
     assert old not in result.output
     assert new not in result.output
+    actions = [action for action, _ in decisions(config)]
+    assert actions == ["service-key.rotated", "master-key.rotated", "master-key.rotated"]
     assert rotated["service keys wrapped anew"] == 1
     path.write_text(new + "\n")
     assert unseal(config, sealed) == b"secret"
@@ -310,6 +367,8 @@ def test_a_person_is_shredded_and_the_auditor_sees_it_without_a_name(config: Pat
     assert all(check["is_met"] for check in told["checks"])
     assert (again.exit_code, json.loads(again.stdout)["keys destroyed"]) == (1, 0)
     assert PERSON not in done.output + again.output + json.dumps(report)
+    told_of = [("person.shredded", f"{count} keys destroyed") for count in (1, 0)]
+    assert decisions(config) == told_of
     assert all(PERSON.encode() not in each.read_bytes() for each in config.parent.glob("board.db*"))
     with pytest.raises(InvalidInput, match="erased"):
         unseal(config, sealed)
