@@ -6,13 +6,20 @@ from pathlib import Path
 from typing import Final
 
 import click
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.cli.output import Output
 from node.primitives.errors import Misconfigured
 from services.cli_place import Place, at_service, at_tenant, of_subscriber
 from services.kit import deliveries
-from services.kit.backup import create_backup, restore_backup, verify_backup
+from services.kit.backup import (
+    Restored,
+    create_backup,
+    restore_backup,
+    restore_dump,
+    verify_backup,
+)
 from services.kit.service import sqlite_path
 
 BACKUP_EXAMPLES: Final = """\b
@@ -27,6 +34,7 @@ Example:
 def backup(output: Output, place: Place, directory: Path) -> None:
     """Write a checked copy and its manifest into DIRECTORY while the service runs.
 
+    SQLite is copied, PostgreSQL dumped with `pg_dump`, and what was written is read back.
     Master keys are no part of it; keep a copy of their file apart.
     """
 
@@ -59,15 +67,21 @@ def restore(output: Output, place: Place, backup_file: Path) -> None:
     """Put BACKUP_FILE in the place of the database, with the service stopped.
 
     The backup is first compared with its manifest. A database that is there is never overwritten:
-    move it away before. Prints what is left to do afterwards.
+    move the file away before, or on PostgreSQL rename the database and create an empty one. Prints
+    what is left to do afterwards.
     """
     target = sqlite_path(place.settings.kit)
-    if target is None:
-        raise Misconfigured("restore PostgreSQL with pg_restore; this command copies SQLite files")
-    restored = asyncio.run(restore_backup(backup_file, target))
+
+    async def run() -> Restored:
+        if target is not None:
+            return await restore_backup(backup_file, target)
+        async with place.open(is_current=False) as database:
+            return await restore_dump(backup_file, database)
+
+    restored = asyncio.run(run())
     output.result(
         {
-            "restored": str(target),
+            "restored": str(target or make_url(place.settings.kit.database.url).database),
             "taken": restored.manifest.taken.isoformat(),
             "next": [step.replace("NAME", place.name) for step in restored.steps],
         }

@@ -1,9 +1,9 @@
-"""Backups of a service's SQLite database: taken in use, checked by reading back, never overwritten.
+"""Backups of a service's database: taken in use, checked by reading back, never overwritten.
 
-A backup is one file and a manifest beside it. Restoring makes a new file and says what the operator
-must do next, since other services have moved on meanwhile: nothing is lost or doubled if they send
-again what came after, and events are recognised by their ids. PostgreSQL is backed up with its own
-tools; the steps after a restore are the same. Master keys are no part of a backup.
+A backup is one file, a copy of SQLite's or a dump of PostgreSQL's, and a manifest beside it.
+Restoring fills a place where nothing is and says what the operator must do next, since other
+services have moved on meanwhile: nothing is lost or doubled if they send again what came after, and
+events are recognised by their ids. Master keys are no part of a backup.
 """
 
 import hashlib
@@ -57,16 +57,19 @@ async def create_backup(database: Database, directory: Path, *, now: datetime) -
     """Write a backup into ``directory``, read it back, and return its path.
 
     Raises:
-        Misconfigured: The database is PostgreSQL, or a backup of this second exists.
+        Misconfigured: A backup of this second exists, or PostgreSQL's programs do not.
         DatabaseUnavailable: It could not be written.
+        DumpFailed: PostgreSQL could not be dumped.
         BackupDamaged: The copy is not sound.
     """
     name = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    target = directory / f"{name}.db"
+    target = directory / f"{name}{'.db' if database.is_sqlite else '.dump'}"
     _make_directory(directory)
+    revisions = await list_revisions(database)
     await database.back_up(target)
     target.chmod(0o600)
-    revisions = await _check_sound(target)
+    if database.is_sqlite:
+        revisions = await _check_sound(target)
     manifest = {
         "taken": now.astimezone(UTC).isoformat(),
         "sha256": _hash_file(target),
@@ -93,7 +96,7 @@ async def verify_backup(path: Path) -> Manifest:
 
 
 async def restore_backup(path: Path, target: Path) -> Restored:
-    """Make ``target`` from a backup, with the service stopped.
+    """Make the SQLite file ``target`` from a backup, with the service stopped.
 
     Raises:
         Misconfigured: ``target`` exists.
@@ -113,6 +116,26 @@ async def restore_backup(path: Path, target: Path) -> Restored:
         partial.unlink(missing_ok=True)
         raise DatabaseUnavailable(f"restoring {target}: {error.strerror}") from error
     await _check_sound(target)
+    return _after(manifest)
+
+
+async def restore_dump(path: Path, database: Database) -> Restored:
+    """Fill an empty PostgreSQL database from a backup, with the service stopped.
+
+    Raises:
+        Misconfigured: The database is not empty.
+        BackupDamaged: The backup is not what it was.
+        DumpFailed: The database does not take it.
+    """
+    manifest = await verify_backup(path)
+    await database.take_dump(path)
+    found = await list_revisions(database)
+    if found != manifest.revisions:
+        raise BackupDamaged(f"{path}: holds another schema than its manifest says; use another one")
+    return _after(manifest)
+
+
+def _after(manifest: Manifest) -> Restored:
     since = manifest.taken.isoformat()
     return Restored(
         manifest=manifest,

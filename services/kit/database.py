@@ -23,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from node.primitives.errors import Misconfigured, Unavailable
+from services.kit.dumps import read_dump, write_dump
 
 T = TypeVar("T")
 
@@ -130,15 +131,37 @@ class Database:
         return Integrity(is_sound=not findings, findings=findings)
 
     async def back_up(self, target: Path) -> None:
-        """Write a consistent copy of a SQLite database while it is in use.
+        """Write a consistent copy while the database is in use: a SQLite file, or a dump.
 
         Raises:
-            Misconfigured: The database is PostgreSQL, which has its own tools, or ``target``
-            exists. DatabaseUnavailable: The copy could not be written.
+            Misconfigured: ``target`` exists, or PostgreSQL's programs are not installed.
+            DatabaseUnavailable: The copy could not be written.
+            DumpFailed: PostgreSQL could not be dumped.
         """
+        _check_absent(target)
         if self._path is None:
-            raise Misconfigured("back up PostgreSQL with pg_dump; this command copies SQLite files")
-        await asyncio.to_thread(_copy_sqlite, self._path, target)
+            await write_dump(self._writer.url, target)
+        else:
+            await asyncio.to_thread(_copy_sqlite, self._path, target)
+
+    async def take_dump(self, path: Path) -> None:
+        """Fill a PostgreSQL database, which must be empty, from a dump.
+
+        Raises:
+            Misconfigured: It holds tables, or PostgreSQL's programs are not installed.
+            DumpFailed: The dump cannot be read, or the database does not take it.
+        """
+        holds = text(
+            "select count(*) from information_schema.tables "
+            "where table_schema not in ('pg_catalog', 'information_schema')"
+        )
+        async with self.read() as connection:
+            if (await connection.execute(holds)).scalar_one():
+                raise Misconfigured(
+                    "kit.database.url: the database holds tables; stop the service, rename the "
+                    "database and create an empty one in its place"
+                )
+        await read_dump(self._writer.url, path)
 
     async def scrub(self) -> None:
         """Remove from the files what deleted and overwritten rows left behind.
@@ -255,10 +278,13 @@ def _scrub_sqlite(path: Path) -> None:
         raise DatabaseUnavailable(f"scrubbing {path}: a reader was in the way; run it again")
 
 
-def _copy_sqlite(source: Path, target: Path) -> None:
-    """Copy page by page with SQLite's own backup, then make the copy a single file."""
+def _check_absent(target: Path) -> None:
     if target.exists():
         raise Misconfigured(f"{target} exists already; name another file")
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    """Copy page by page with SQLite's own backup, then make the copy a single file."""
     partial = target.with_name(target.name + ".partial")
     try:
         with (
