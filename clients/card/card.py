@@ -123,6 +123,19 @@ class MyNumberCard:
         self._select(rule.application)
         return self._ask_tries(kind)
 
+    def check_ready(self, kind: CertificateKind, code: Code) -> int:
+        """Return the tries left of a key's code, if the key is there and the code may be offered.
+
+        Raises:
+            CodeLocked, CodeLastTry: As for ``sign``; the code was not offered.
+            NoSigningCertificate: A child's card.
+
+        Spec: CARD-TRIES.
+        """
+        self._select(CardApplication.JPKI)
+        self._select_file(_KEY_FILES[kind])
+        return self._check_tries(_checked_kind(kind, code).kind)
+
     def read_certificate(self, kind: CertificateKind, code: Code | None = None) -> CardCertificate:
         """Read a certificate; the one for signing needs its code, on phones both do.
 
@@ -211,18 +224,26 @@ class MyNumberCard:
             raise _refused("asking for the tries left", status)
         return status & 0x0F
 
+    def _check_tries(self, kind: CodeKind) -> int:
+        """Select a code's file and return its tries left, if at least two.
+
+        Spec: CARD-TRIES.
+        """
+        left = self._ask_tries(kind)
+        if left == 0:
+            raise _locked(kind)
+        if left <= TRIES_KEPT:
+            raise CodeLastTry(
+                f"{kind} code: one try left; not sent", rule="CARD-TRIES", kind=kind.value
+            )
+        return left
+
     def _open(self, code: Code) -> None:
         """Offer a code if at least two tries are left.
 
         Spec: CARD-TRIES.
         """
-        left = self._ask_tries(code.kind)
-        if left == 0:
-            raise _locked(code.kind)
-        if left <= TRIES_KEPT:
-            raise CodeLastTry(
-                f"{code.kind} code: one try left; not sent", rule="CARD-TRIES", kind=code.kind.value
-            )
+        self._check_tries(code.kind)
         status, _ = self._channel.exchange(apdu.verify(code.value))
         if status in _LOCKED:
             raise _locked(code.kind)

@@ -23,7 +23,9 @@ from clients.card.card import CODE_OF, MyNumberCard
 from clients.card.codes import Code, CodeKind, parse_code
 from clients.card.errors import CardRefused
 from clients.card.messages import CODE_NAMES, NUMBER_NOT_READ, Language, expiry_notice, explain
+from clients.card.pkcs11 import MODULE
 from clients.card.session import open_card
+from clients.card.signing import sign_text
 from clients.identity.certificate import CardCertificate, CertificateKind
 from node.primitives.errors import LedgerError
 
@@ -117,17 +119,21 @@ def cert(
     type=click.Choice([one.value for one in CertificateKind]),
     default=CertificateKind.AUTHENTICATION.value,
 )
+@click.option(
+    "--module", default=MODULE, show_default=True, help="PKCS#11 module that drives the card."
+)
 @_card_options
 @click.pass_context
-def test(ctx: click.Context, kind: str, reader: str | None, language: str) -> None:
+def test(ctx: click.Context, kind: str, module: str, reader: str | None, language: str) -> None:
     """Have the card sign a trial text and check the signature with its certificate."""
     chosen = CertificateKind(kind)
     text = f"{TRIAL_TAG}\n{secrets.token_hex(16)}"
     click.echo(text, err=True)
     with explained(ctx, language):
         code = ask_code(CODE_OF[chosen], Language(language))
-    with _held(ctx, reader, language) as card:
-        signed = card.sign(chosen, text.encode(), code)
+    click.echo(NUMBER_NOT_READ[Language(language)], err=True)
+    with explained(ctx, language):
+        signed = sign_text(chosen, text.encode(), code, reader=reader, module=module)
     _notice(signed.certificate, Language(language))
     _print(ctx, {"signature": "valid", "key": kind, "signature bytes": len(signed.signature)})
 

@@ -13,6 +13,12 @@ class CardDaemonMissing(Misconfigured):
     code = "card.no_daemon"
 
 
+class Pkcs11Missing(Misconfigured):
+    """OpenSC's PKCS#11 module, or python-pkcs11, is not there."""
+
+    code = "card.no_pkcs11"
+
+
 class NoReader(Unavailable):
     """No card reader is connected."""
 

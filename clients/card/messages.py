@@ -63,6 +63,10 @@ _TEXTS: Final[Mapping[str, Text]] = {
         "カードリーダーを使う準備ができていません。pcscdを入れて起動してください。",
         "Card readers cannot be used yet. Please install pcscd and start it.",
     ),
+    "card.no_pkcs11": _text(
+        "カードのドライバー（OpenSC）が見つかりません。opensc-pkcs11を入れてください。",
+        "The card's driver (OpenSC) was not found. Please install opensc-pkcs11.",
+    ),
     "card.no_reader": _text(
         "カードリーダーが見つかりません。接続を確認してください。",
         "No card reader found. Please check that it is connected.",

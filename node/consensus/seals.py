@@ -40,32 +40,41 @@ def verify_commit_seals(header: Header, validators: tuple[Address, ...]) -> Repo
 
     Spec: QBFT-SEALS.
     """
-    if len(header.extra_data.seals) > len(validators):
-        return Report(
-            checks=(
-                compare(
-                    "QBFT-SEALS", "count of seals", len(validators), len(header.extra_data.seals)
-                ),
-            )
-        )
+    return _examine_seals(header, validators)[0]
+
+
+def _examine_seals(
+    header: Header, validators: tuple[Address, ...]
+) -> tuple[Report, tuple[Address | None, ...]]:
+    """Check the seals, and return who made them: to recover a signer is what costs the time.
+
+    Seals beyond one for each validator are refused unseen, and nobody is returned for them.
+    """
+    count = len(header.extra_data.seals)
+    if count > len(validators):
+        return Report(checks=(compare("QBFT-SEALS", "count of seals", len(validators), count),)), ()
     sealers = recover_sealers(header)
+    return Report(checks=_seal_checks(sealers, validators)), sealers
+
+
+def _seal_checks(
+    sealers: tuple[Address | None, ...], validators: tuple[Address, ...]
+) -> tuple[Check, ...]:
     members = frozenset(validators)
     counted = {sealer for sealer in sealers if sealer in members}
     strangers = [sealer for sealer in sealers if sealer is not None and sealer not in members]
     quorum = quorum_size(len(validators))
-    return Report(
-        checks=(
-            compare("QBFT-SEALS", "seals that recover nobody", 0, sealers.count(None)),
-            compare("QBFT-SEALS", "seals of strangers", [], strangers),
-            compare("QBFT-SEALS", "seals of one validator twice", 0, _repeats(sealers)),
-            Check(
-                rule="QBFT-SEALS",
-                name="seals of distinct validators",
-                is_met=bool(validators) and len(counted) >= quorum,
-                expected=f"{quorum} or more of {len(validators)}",
-                actual=len(counted),
-            ),
-        )
+    return (
+        compare("QBFT-SEALS", "seals that recover nobody", 0, sealers.count(None)),
+        compare("QBFT-SEALS", "seals of strangers", [], strangers),
+        compare("QBFT-SEALS", "seals of one validator twice", 0, _repeats(sealers)),
+        Check(
+            rule="QBFT-SEALS",
+            name="seals of distinct validators",
+            is_met=bool(validators) and len(counted) >= quorum,
+            expected=f"{quorum} or more of {len(validators)}",
+            actual=len(counted),
+        ),
     )
 
 
@@ -94,8 +103,8 @@ def verify_step(header: Header, *, trusted: tuple[Address, ...]) -> Report:
 
     Spec: QBFT-LIGHT-STEP, QBFT-VALIDATORS.
     """
-    own = _verify_own_set(header)
-    vouching = _sealers_among(header, trusted)
+    own, sealers = _examine_own_set(header)
+    vouching = _count_among(sealers, trusted)
     needed = fault_count_max(len(trusted)) + 1
     return Report(
         checks=(
@@ -139,10 +148,11 @@ def verify_skip(
     """
     rule = "QBFT-LIGHT-SKIP"
     expiry_s = trusted.timestamp_s + trusting_period_s
-    vouching = _sealers_among(header, trusted.validators)
+    own, sealers = _examine_own_set(header)
+    vouching = _count_among(sealers, trusted.validators)
     return Report(
         checks=(
-            *_verify_own_set(header).checks,
+            *own.checks,
             Check(
                 rule=rule,
                 name="seals of the trusted set",
@@ -168,15 +178,16 @@ def verify_skip(
     )
 
 
-def _verify_own_set(header: Header) -> Report:
+def _examine_own_set(header: Header) -> tuple[Report, tuple[Address | None, ...]]:
     """Check the list a header carries, and that a quorum of it sealed the header."""
     listed = header.extra_data.validators
     form = compare("QBFT-VALIDATORS", "validators", tuple(sorted(set(listed))), listed)
-    return Report(checks=(form, *verify_commit_seals(header, listed).checks))
+    seals, sealers = _examine_seals(header, listed)
+    return Report(checks=(form, *seals.checks)), sealers
 
 
-def _sealers_among(header: Header, members: Collection[Address]) -> int:
-    return len({sealer for sealer in recover_sealers(header) if sealer in members})
+def _count_among(sealers: tuple[Address | None, ...], members: Collection[Address]) -> int:
+    return len({sealer for sealer in sealers if sealer in members})
 
 
 def _repeats(sealers: tuple[Address | None, ...]) -> int:

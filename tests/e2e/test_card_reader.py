@@ -1,6 +1,6 @@
 """CARD-READER, CARD-RESET, CARD-ANSWER: our client through libpcsclite and the PC/SC daemon.
 
-libpcsclite keeps the first daemon a process reached, so one daemon serves this whole file.
+libpcsclite keeps the first daemon a process reached, so one daemon serves all such files.
 """
 
 import time
@@ -24,7 +24,7 @@ from clients.card.pcsc import PcscContext, Reader, choose_reader
 from clients.card.session import open_card
 from clients.identity.certificate import CertificateKind
 from services.sim.card.card import Fault, SimulatedCard
-from services.sim.card.daemon import SOCKET_VARIABLE, PrivateReaders
+from services.sim.card.daemon import PrivateReaders
 from services.sim.card.reader import HeldCard
 from tests.support.cards import (
     FOREIGNER,
@@ -33,7 +33,6 @@ from tests.support.cards import (
     held,
     order_for,
     run_beside,
-    running_readers,
     wait_for_card,
 )
 
@@ -42,11 +41,9 @@ PIN = parse_code(CodeKind.AUTHENTICATION, "1234")
 VERIFY = 0x20
 
 
-@pytest.fixture(scope="module")
-def readers() -> Iterator[PrivateReaders]:
-    with running_readers() as running, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SOCKET_VARIABLE, str(running.socket_path))
-        yield running
+@pytest.fixture
+def readers(own_readers: PrivateReaders) -> PrivateReaders:
+    return own_readers
 
 
 @pytest.fixture
