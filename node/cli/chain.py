@@ -13,6 +13,7 @@ from node.consensus.checkpoint import (
     encode_checkpoint,
     sign_checkpoint,
 )
+from node.consensus.parameters import parameters_of_chain
 from node.consensus.seals import check_commit_seals
 from node.execution.profile import profile_of_chain
 from node.primitives.errors import Misconfigured
@@ -28,7 +29,6 @@ from node.runtime.chain_file import (
 from node.runtime.keystore import load_key
 from node.runtime.ledger import (
     Documents,
-    consensus_parameters,
     load_documents,
     load_genesis,
     load_recovery,
@@ -122,7 +122,7 @@ def verify(
     """Check links, seals and validators of every block in FILE, without executing."""
     found = load_genesis(genesis)
     rules = ChainRules(
-        parameters=consensus_parameters(found.profile),
+        parameters=parameters_of_chain(found.profile),
         profile=profile_of_chain(found.profile),
         recoveries=tuple(load_recovery(path) for path in recoveries),
     )
@@ -188,7 +188,7 @@ def _ask(question: str) -> str:
 
 def _rules(documents: Documents) -> ChainRules:
     return ChainRules(
-        parameters=consensus_parameters(documents.profile),
+        parameters=parameters_of_chain(documents.profile),
         profile=profile_of_chain(documents.profile),
         recoveries=documents.recoveries,
     )

@@ -7,6 +7,7 @@ strangers can make this node keep, and have defaults.
 from dataclasses import dataclass
 from typing import Final
 
+from node.genesis.profile import ChainProfile
 from node.primitives.errors import Misconfigured
 
 ROUND_MAX: Final = 1 << 24
@@ -47,3 +48,14 @@ class ConsensusParameters:
             raise Misconfigured("heartbeat_s is below period_s; raise it to period_s or more")
         if self.round_timeout_cap_ms < self.round_timeout_base_ms:
             raise Misconfigured("round_timeout_cap_ms is below the base; raise it")
+
+
+def parameters_of_chain(profile: ChainProfile) -> ConsensusParameters:
+    """Return what a genesis file fixes about consensus."""
+    return ConsensusParameters(
+        period_s=profile.block_period_s,
+        heartbeat_s=max(profile.heartbeat_s, profile.block_period_s),
+        round_timeout_base_ms=profile.request_timeout_ms,
+        round_timeout_cap_ms=profile.request_timeout_max_ms,
+        epoch_length=profile.epoch_length,
+    )

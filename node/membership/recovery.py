@@ -17,13 +17,13 @@ from typing import Final
 
 from node.consensus.messages import PreparedCertificate
 from node.consensus.quorum import quorum_size
-from node.consensus.validators import ValidatorTally
+from node.consensus.validators import ValidatorTally, apply_header
 from node.membership.document import Membership
 from node.membership.signatures import majority_of
 from node.primitives import rlp
 from node.primitives.crypto import InvalidSignature, PrivateKey, keccak256, recover_address
 from node.primitives.errors import InvalidInput, MalformedMessage
-from node.primitives.header import VALIDATOR_COUNT_MAX
+from node.primitives.header import VALIDATOR_COUNT_MAX, Header
 from node.primitives.json_text import check_nesting
 from node.primitives.types import Address, BlockHash, Hash32, Height, Signature
 
@@ -207,6 +207,17 @@ def apply_recoveries(
             check_lost(document, tally.validators)
             return replace(tally, validators=document.validators, votes=())
     return tally
+
+
+def follow_header(
+    tally: ValidatorTally, header: Header, epoch_length: int, recoveries: Iterable[Recovery]
+) -> ValidatorTally:
+    """Return the tally after ``header``, with recovery documents applied.
+
+    Spec: QBFT-VOTE-TALLY, REC-APPLY.
+    """
+    after = apply_header(tally, header, epoch_length=epoch_length)
+    return apply_recoveries(after, BlockHash(header.hash), recoveries)
 
 
 def keep_lock(

@@ -20,12 +20,11 @@ from node.execution.executor import execute_block
 from node.execution.permissions import PermissionRule
 from node.execution.profile import ExecutionProfile
 from node.execution.rules import check_body
-from node.membership.recovery import Recovery, apply_recoveries
+from node.membership.recovery import Recovery, apply_recoveries, follow_header
 from node.primitives.block import BLOCK_SIZE_MAX, Block, decode_block
 from node.primitives.errors import InvalidBlock, InvalidInput, Unavailable
 from node.primitives.header import Header
 from node.primitives.types import BlockHash, Height
-from node.runtime.commit import follow_header
 from node.storage.chain import ChainStore
 
 PROGRESS_STEP: Final = 100

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from node.consensus.validators import ValidatorTally, apply_header
-from node.membership.recovery import Recovery, apply_recoveries
+from node.consensus.validators import ValidatorTally
+from node.membership.recovery import Recovery, follow_header
 from node.primitives.block import Block
 from node.primitives.errors import InvariantViolation
 from node.primitives.header import Header
-from node.primitives.types import Address, BlockHash
+from node.primitives.types import Address
 from node.runtime.blocks import Blocks
 
 
@@ -117,14 +117,3 @@ class Importer:
                 f"two blocks with a quorum of seals at height {block.height}: 0x{ours.hex()} and "
                 f"0x{block.hash.hex()}"
             )
-
-
-def follow_header(
-    tally: ValidatorTally, header: Header, epoch_length: int, recoveries: tuple[Recovery, ...]
-) -> ValidatorTally:
-    """Return the tally after ``header``, with recovery documents applied.
-
-    Spec: QBFT-VOTE-TALLY, REC-APPLY.
-    """
-    after = apply_header(tally, header, epoch_length=epoch_length)
-    return apply_recoveries(after, BlockHash(header.hash), recoveries)

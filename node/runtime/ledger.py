@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from node.consensus.parameters import ConsensusParameters
 from node.consensus.validators import ValidatorTally, tally_at_base
 from node.genesis.parse import parse_genesis
 from node.genesis.profile import ChainProfile, Genesis
@@ -20,18 +19,17 @@ from node.membership.recovery import (
     check_signed,
     compute_fork_hash,
     decode_recovery,
+    follow_header,
 )
 from node.membership.signatures import check_membership
 from node.primitives.block import Block
-from node.primitives.crypto import keccak256
 from node.primitives.errors import InvalidInput, Misconfigured
 from node.primitives.types import Hash32, Height
-from node.runtime.commit import follow_header
 from node.settings import Settings, StorageMode
 from node.storage.chain import ChainStore, open_chain
+from node.storage.first_state import changes_of
 from node.storage.leveldb import LevelDbStore
 from node.storage.state_store import StateMode
-from node.storage.view import Account, StateChanges
 
 CHAIN_DIRECTORY: Final = "chain"
 """Directory of the database inside the data directory."""
@@ -152,19 +150,6 @@ def open_ledger(settings: Settings, genesis: Genesis) -> ChainStore:
     )
 
 
-def changes_of(genesis: Genesis) -> StateChanges:
-    """Return the first state as changes of the empty one."""
-    changes = StateChanges()
-    for address, entry in genesis.alloc.items():
-        code_hash = keccak256(entry.code)
-        changes.accounts[address] = Account(entry.nonce, entry.balance_wei, code_hash)
-        if entry.code:
-            changes.codes[code_hash] = entry.code
-        if entry.storage:
-            changes.slots[address] = dict(entry.storage)
-    return changes
-
-
 def load_tally(
     chain: ChainStore, epoch_length: int, recoveries: tuple[Recovery, ...]
 ) -> ValidatorTally:
@@ -189,17 +174,6 @@ def load_tally(
         header = chain.load_header(Height(height))
         tally = follow_header(tally, header, epoch_length, recoveries)
     return tally
-
-
-def consensus_parameters(profile: ChainProfile) -> ConsensusParameters:
-    """Return what consensus needs of the network's parameters."""
-    return ConsensusParameters(
-        period_s=profile.block_period_s,
-        heartbeat_s=max(profile.heartbeat_s, profile.block_period_s),
-        round_timeout_base_ms=profile.request_timeout_ms,
-        round_timeout_cap_ms=profile.request_timeout_max_ms,
-        epoch_length=profile.epoch_length,
-    )
 
 
 def _read(path: Path, what: str) -> bytes:

@@ -11,6 +11,7 @@ from typing import Final
 
 from node.consensus import events, machine
 from node.consensus.messages import Message
+from node.consensus.parameters import parameters_of_chain
 from node.execution.profile import profile_of_chain
 from node.execution.proposal import Skipped
 from node.log import Log
@@ -37,7 +38,6 @@ from node.runtime.intake import Intake, PoolHead
 from node.runtime.keys import open_keys
 from node.runtime.ledger import (
     check_recoveries,
-    consensus_parameters,
     load_documents,
     load_membership,
     load_tally,
@@ -255,7 +255,7 @@ class Node:
             pending_votes=self.votes.all(),
             now_ms=self.clock.now_ms(),
         )
-        parameters = consensus_parameters(self.documents.profile)
+        parameters = parameters_of_chain(self.documents.profile)
         return ConsensusShell(
             machine.start(parameters, self.validator, started),
             clock=self.clock,
@@ -277,7 +277,7 @@ class Node:
             SyncParts(
                 network=self.network,
                 importer=self.importer,
-                parameters=consensus_parameters(self.documents.profile),
+                parameters=parameters_of_chain(self.documents.profile),
                 recoveries=self.documents.recoveries,
                 tell_syncing=self._tell_syncing,
                 clock=self.clock,

@@ -16,7 +16,7 @@ from typing import Final
 from node.consensus.parameters import ConsensusParameters
 from node.consensus.validators import ValidatorTally
 from node.log import Log
-from node.membership.recovery import Recovery
+from node.membership.recovery import Recovery, follow_header
 from node.p2p.network import PeerNetwork
 from node.p2p.sync import BlockSync, RangeRequest
 from node.primitives.errors import Unavailable
@@ -24,7 +24,7 @@ from node.primitives.header import Header
 from node.primitives.types import Height
 from node.rpc.backend import SyncProgress
 from node.runtime.clock import Clock
-from node.runtime.commit import Importer, follow_header
+from node.runtime.commit import Importer
 from node.runtime.metrics import Metrics
 
 LOG = Log("sync")

@@ -15,6 +15,7 @@ from typing import Final
 
 from eth_abi import encode
 
+from node.consensus.parameters import parameters_of_chain
 from node.consensus.validators import tally_at_base
 from node.execution.evm import compute_contract_address
 from node.execution.profile import Interpreter, profile_of_chain
@@ -23,8 +24,8 @@ from node.genesis.system_contracts import OpenCall
 from node.primitives.block import Block
 from node.primitives.crypto import PrivateKey, keccak256
 from node.runtime.chain_file import ChainRules, import_chain
-from node.runtime.ledger import changes_of, consensus_parameters
 from node.storage.chain import open_chain
+from node.storage.first_state import changes_of
 from node.storage.leveldb import LevelDbStore
 from node.storage.state_store import StateMode
 from tests.bench.record import record
@@ -87,7 +88,7 @@ def replay(
         mode=StateMode(mode),
     )
     rules = ChainRules(
-        parameters=consensus_parameters(genesis.profile), profile=profile_of_chain(genesis.profile)
+        parameters=parameters_of_chain(genesis.profile), profile=profile_of_chain(genesis.profile)
     )
     began_s, began_cpu_s, before_mib = time.perf_counter(), time.process_time(), _peak_mib()
     report = import_chain(

@@ -25,8 +25,8 @@ from node.primitives.crypto import PrivateKey, keccak256
 from node.primitives.header import ExtraData, Header
 from node.primitives.transaction import Transaction, sign_transaction
 from node.primitives.types import Address, Height, Round
-from node.runtime.ledger import changes_of
 from node.storage.chain import open_chain
+from node.storage.first_state import changes_of
 from node.storage.kv import MemoryStore
 from node.storage.state_store import CommittedView, StateMode
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from node.consensus.parameters import parameters_of_chain
 from node.consensus.validators import tally_at_base
 from node.execution.profile import profile_of_chain
 from node.primitives.block import Block
@@ -21,7 +22,6 @@ from node.runtime.chain_file import (
     read_chain,
     verify_chain,
 )
-from node.runtime.ledger import consensus_parameters
 from tests.support.ledger import GOVERNOR_KEY, VALIDATOR_KEYS, Ledger, describe, reclaim, seal
 
 INIT_CODE = bytes.fromhex("600160005360016000f3")
@@ -46,7 +46,7 @@ def file(writer: Ledger, tmp_path: Path) -> Path:
 
 def rules(ledger: Ledger) -> ChainRules:
     profile = ledger.genesis.profile
-    return ChainRules(parameters=consensus_parameters(profile), profile=profile_of_chain(profile))
+    return ChainRules(parameters=parameters_of_chain(profile), profile=profile_of_chain(profile))
 
 
 def imported(reader: Ledger, path: Path) -> ChainReport:

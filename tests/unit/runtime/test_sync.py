@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from node.consensus.parameters import parameters_of_chain
 from node.consensus.validators import tally_at_base
 from node.p2p.limits import Offence
 from node.primitives.block import Block
@@ -16,7 +17,6 @@ from node.primitives.types import Address, Height
 from node.runtime.blocks import Blocks, Waiting
 from node.runtime.clock import SystemClock
 from node.runtime.commit import Importer
-from node.runtime.ledger import consensus_parameters
 from node.runtime.metrics import Metrics
 from node.runtime.sync import Sync, SyncParts
 from tests.support.ledger import Ledger, reclaim
@@ -74,7 +74,7 @@ class Joiner:
             clock=clock,
             metrics=metrics,
         )
-        parameters = consensus_parameters(self.ledger.genesis.profile)
+        parameters = parameters_of_chain(self.ledger.genesis.profile)
         self.importer = Importer(
             blocks,
             head=self.ledger.head,
