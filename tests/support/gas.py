@@ -17,6 +17,8 @@ from tests.support.ledger import (
 
 CANDIDATE = key_of("candidate").address
 SELECTOR = b"\x01\x02\x03\x04"
+BUCKET_S = 6 * 60 * 60
+LIFETIME_S = 48 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,8 @@ def measure_gas() -> dict[str, int]:
         made = ledger.make(sent)
         assert made.result.receipts[0].is_success, call.name
         report[call.name] = made.result.gas_used
-    return report | _measure_anchors(ledger) | measure_election_gas()
+    report |= _measure_anchors(ledger) | _measure_identity_status(ledger)
+    return report | measure_election_gas()
 
 
 def _measure_anchors(ledger: Ledger) -> dict[str, int]:
@@ -56,6 +59,22 @@ def _measure_anchors(ledger: Ledger) -> dict[str, int]:
         made = ledger.make(ledger.call(SERVICE_KEYS[0], anchors, data))
         assert made.result.receipts[0].is_success, name
         report[name] = made.result.gas_used
+    return report
+
+
+def _measure_identity_status(ledger: Ledger) -> dict[str, int]:
+    """Measure records of one address and of the most in a batch, first and renewed."""
+    registry = deploy(ledger, "IdentityStatus")
+    signature = "record(address[],uint256,uint256,uint256,uint256)"
+    checked_s = ledger.head.timestamp_s // BUCKET_S * BUCKET_S
+    report = {}
+    for count in (1, 100):
+        accounts = sorted(key_of(f"resident {at} of {count}").address for at in range(count))
+        for status, name in ((1, f"record, {count} new"), (2, f"record, {count} again")):
+            data = encode_call(signature, accounts, status, 3, checked_s, checked_s + LIFETIME_S)
+            made = ledger.make(ledger.call(SERVICE_KEYS[0], registry, data, gas_limit=8_000_000))
+            assert made.result.receipts[0].is_success, name
+            report[name] = made.result.gas_used
     return report
 
 
