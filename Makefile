@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup lock eels format check lint types layers unit pyright test nightly bench wheel clean
+.PHONY: help setup lock eels format check lint types layers unit pyright web test nightly bench wheel clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ unit:
 
 pyright: ## strict types of the pure packages, by a second checker (after scripts/setup-peers)
 	tests/peers/node_modules/.bin/pyright
+
+web: ## lint, types and tests of clients/web (after scripts/setup-web)
+	cd clients/web && npm run --silent check
 
 test: ## everything CI runs
 	./scripts/test
