@@ -1,0 +1,1 @@
+"""The election auditor: every proof and every number of an election, recomputed from its record."""
