@@ -27,7 +27,7 @@ from clients.voting.encoding import (
 )
 from clients.voting.group import GENERATOR, Point, PointVector, decode_point_xy, generator_multiple
 from clients.voting.hash_to_curve import commitment_base, commitment_generators, hash_to_curve
-from clients.voting.manifest import decode_manifest, encode_canonical
+from clients.voting.manifest import encode_canonical
 from clients.voting.randomness import draw_scalar, draw_scalars
 from clients.voting.shuffle import prove_shuffle, shuffle
 from clients.voting.tally import build_race_list, cleanse, compute_result_hash, count_race
@@ -172,9 +172,13 @@ def manifest_fields(trustees: Trustees, roll_trustees: Trustees) -> Case:
         "trustees": [
             {
                 "municipality": f"municipality {at + 1}",
+                "municipality_id": at + 1,
+                "account": "0x" + f"b{at}" * 20,
                 "node": hexed(each.node),
+                "encryption_key": hexed(each.encryption),
                 "ballot_share": hexed(trustees.share_keys[at]),
                 "roll_share": hexed(roll_trustees.share_keys[at]),
+                "url": f"https://{at + 1}.example",
             }
             for at, each in enumerate(trustees.run.trustees)
         ],
@@ -182,11 +186,32 @@ def manifest_fields(trustees: Trustees, roll_trustees: Trustees) -> Case:
         "roll_key": hexed(roll_trustees.key),
         "ballot_transcript": "33" * 32,
         "roll_transcript": "44" * 32,
-        "registrars": ["0x" + f"{at:02x}" * 20 for at in (1, 2, 3)],
+        "registrars": [
+            {
+                "municipality": f"municipality {at}",
+                "account": "0x" + f"a{at}" * 20,
+                "receipt_key": hexed(generator_multiple(100 + at)),
+                "attestor_key": hexed(generator_multiple(200)) if at == 1 else "",
+            }
+            for at in (1, 2, 3)
+        ],
         "attestations": 2,
-        "relays": ["0x" + "0a" * 20],
+        "relays": [
+            {
+                "municipality": "municipality 2",
+                "account": "0x" + "0a" * 20,
+                "receipt_key": hexed(generator_multiple(300)),
+                "url": "https://2.example",
+            }
+        ],
         "token_modulus": "c5" * 256,
-        "limits": {"max_sequence": 9, "min_interval_s": 60, "max_rekey": 3},
+        "limits": {
+            "max_sequence": 9,
+            "min_interval_s": 60,
+            "max_rekey": 3,
+            "mix_time_s": 3_600,
+            "cast_blocks": 30,
+        },
         "eligible": {"root": "55" * 32, "size": 12, "file_digest": "66" * 32},
         "mixers": [2, 1, 4, 3],
         "min_mixes": 3,
@@ -198,11 +223,10 @@ def manifests() -> Case:
     """Return a manifest with its id, and texts that are none."""
     fields = manifest_fields(key_generation(), key_generation(purpose=dkg.KeyPurpose.ROLL))
     text = encode_canonical(fields)
-    manifest = decode_manifest(text)
     windows = encode_canonical({**fields, "closes_at": fields["opens_at"]})
     extra = encode_canonical({**fields, "note": "x"})
     return {
-        "valid": [{"manifest": hexed(text), "eid": hexed(manifest.eid)}],
+        "valid": [{"manifest": hexed(text), "eid": hexed(tagged_hash("JMEV1/eid", text))}],
         "invalid": [
             {"why": "spaces", "manifest": hexed(json.dumps(fields).encode())},
             {"why": "closes before it opens", "manifest": hexed(windows)},

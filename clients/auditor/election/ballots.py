@@ -96,7 +96,7 @@ def parse_core(data: bytes) -> AcceptedBallot:
         key=key,
         sequence=sequence,
         choices=choices,
-        digest=BALLOT_SIG.bytes(data),
+        digest=BALLOT_SIG.digest(data),
     )
 
 
@@ -134,9 +134,7 @@ def find_wrong_proofs(ballot: AcceptedBallot) -> list[int]:
     return [
         choice.race
         for choice in ballot.choices
-        if not small_sum(
-            [(GENERATOR, choice.z), (choice.r, -1), (choice.a, -choice.c)]
-        ).is_identity
+        if not small_sum([(GENERATOR, choice.z), (choice.r, -1), (choice.a, -choice.c)]).is_identity
     ]
 
 
@@ -162,4 +160,4 @@ def is_signed_by(key: bytes, digest: bytes, signature: bytes) -> bool:
 
 def withdrawal_digest(eid: bytes, key: bytes, sequence: int) -> bytes:
     """Return what a ballot key signs to withdraw."""
-    return WITHDRAW.bytes(eid, key, int_bytes(sequence, 8))
+    return WITHDRAW.digest(eid, key, int_bytes(sequence, 8))

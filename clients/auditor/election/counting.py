@@ -1,4 +1,4 @@
-"""From accepted ballots and the opened roll to the lists that are mixed, and from messages to counts.
+"""From accepted ballots and the opened roll to the mixed lists, and from messages to counts.
 
 Spec: TALLY-CLEANSE, TALLY-LIST, TALLY-RESULT.
 """
@@ -71,9 +71,7 @@ def cleanse(
         withdrawn=len(last) - len(standing),
         off_roll=len(standing) - len(kept),
         unmatched={style: len(found) - hits[style] for style, found in sorted(roll.items())},
-        repeated={
-            style: found.total() - len(found) for style, found in sorted(roll.items())
-        },
+        repeated={style: found.total() - len(found) for style, found in sorted(roll.items())},
     )
 
 
@@ -135,7 +133,7 @@ def result_digest(eid: bytes, race: int, count: Count) -> bytes:
 
     Spec: TALLY-RESULT.
     """
-    return RESULT.bytes(
+    return RESULT.digest(
         eid,
         int_bytes(race, 2),
         int_bytes(count.total, 8),

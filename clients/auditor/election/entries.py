@@ -98,7 +98,7 @@ def parse_entry(data: bytes) -> SealedEntry:
         w=w,
         z=z,
         c=ROLL_POK.scalar(data[1 : ENTRY_SIZE - 32]),
-        digest=ROLL_ENTRY.bytes(data),
+        digest=ROLL_ENTRY.digest(data),
     )
 
 
@@ -107,7 +107,7 @@ def commitment_of(digest: bytes, salt: bytes) -> bytes:
 
     Spec: ROLL-COMMITMENT.
     """
-    return ROLL_CM.bytes(digest, salt)
+    return ROLL_CM.digest(digest, salt)
 
 
 def leaf_of(slot: bytes, style: int) -> bytes:
@@ -115,4 +115,4 @@ def leaf_of(slot: bytes, style: int) -> bytes:
 
     Spec: ROLL-LEAF.
     """
-    return LEAF.bytes(slot, int_bytes(style, 2))
+    return LEAF.digest(slot, int_bytes(style, 2))

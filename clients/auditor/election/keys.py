@@ -54,7 +54,7 @@ class Generation:
     @property
     def did(self) -> bytes:
         """Return the run's identifier."""
-        return DID.bytes(
+        return DID.digest(
             int_bytes(self.chain_id, 8),
             self.registry,
             self.draft_id,
@@ -140,7 +140,7 @@ def find_dealing_fault(run: Generation, dealer: int, dealing: Dealing) -> str | 
     """
     if len(dealing.points) != run.threshold:
         return f"{len(dealing.points)} coefficients instead of {run.threshold}"
-    commit = DKG_COMMIT.bytes(
+    commit = DKG_COMMIT.digest(
         run.did,
         int_bytes(dealer, 2),
         *(point.encode() for point in (*dealing.points, dealing.proof.w)),
@@ -164,7 +164,7 @@ def is_dealer_at_fault(run: Generation, dispute: Dispute, dealing: Dealing) -> b
     on_share = small_sum([(dispute.e, dispute.z), (dispute.t2, -1), (dispute.s, -c)])
     if not (on_generator.is_identity and on_share.is_identity):
         return False
-    mask = DKG_SHARE.bytes(
+    mask = DKG_SHARE.digest(
         run.did,
         int_bytes(dispute.dealer, 2),
         int_bytes(dispute.complainer, 2),

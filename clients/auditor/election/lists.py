@@ -73,4 +73,4 @@ class CipherRows:
         Spec: MIX-CONTEXT.
         """
         shape = int_bytes(1, 2) + int_bytes(len(self), 8)
-        return LIST.bytes(context.list_head, shape, self.data)
+        return LIST.digest(context.list_head, shape, self.data)

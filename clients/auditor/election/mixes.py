@@ -120,7 +120,7 @@ def compute_challenges(mix: Mix, proof: MixProof) -> tuple[list[int], int]:
     Spec: MIX-TRANSCRIPT.
     """
     count = len(mix.before)
-    seed = SHUF_SEED.bytes(
+    seed = SHUF_SEED.digest(
         mix.context.encode(),
         int_bytes(1, 2),
         mix.key.encode(),

@@ -70,7 +70,7 @@ def check_share(claim: ShareClaim, data: bytes, proof_data: bytes) -> PointVecto
             int_bytes(claim.trustee, 2),
             claim.share_key.encode(),
             claim.rows.digest(claim.context),
-            DEC_LIST.bytes(
+            DEC_LIST.digest(
                 claim.context.encode(),
                 int_bytes(claim.trustee, 2),
                 int_bytes(len(shares), 8),
@@ -79,7 +79,7 @@ def check_share(claim: ShareClaim, data: bytes, proof_data: bytes) -> PointVecto
         )
     )
     weights = [
-        int.from_bytes(DEC_W.bytes(head, int_bytes(at, 8))[:16], "big")
+        int.from_bytes(DEC_W.digest(head, int_bytes(at, 8))[:16], "big")
         for at in range(1, len(shares) + 1)
     ]
     first, _ = claim.rows.points()

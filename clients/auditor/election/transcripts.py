@@ -33,7 +33,7 @@ class TaggedHash:
         tag = sha256(f"JMEV1/{name}".encode("ascii")).digest()
         self._start = sha256(tag + tag)
 
-    def bytes(self, *parts: bytes) -> bytes:
+    def digest(self, *parts: bytes) -> bytes:
         """Return the hash of the joined parts.
 
         Spec: BALLOT-HASH.
@@ -51,7 +51,7 @@ class TaggedHash:
 
         Spec: BALLOT-HASH.
         """
-        value = int.from_bytes(self.bytes(*parts), "big") % ORDER
+        value = int.from_bytes(self.digest(*parts), "big") % ORDER
         if not value:
             raise InvalidRecord("a challenge of zero", rule="BALLOT-HASH")
         return value

@@ -13,6 +13,7 @@ const NUMBER_MAX = 65_535;
 const HASH = /^[0-9a-f]{64}$/;
 const ADDRESS = /^0x[0-9a-f]{40}$/;
 const POINT = /^0[23][0-9a-f]{64}$/;
+const URL_TEXT = /^https?:\/\/[!-~]{1,200}$/;
 const MODULUS = /^[0-9a-f]{512}$/;
 
 export interface Race {
@@ -30,11 +31,33 @@ export interface Style {
 
 export interface Trustee {
   readonly municipality: string;
+  readonly municipalityId: number;
+  readonly account: string;
   readonly node: Point;
+  /** EK_j of both key generations. */
+  readonly encryptionKey: Point;
   /** P_j of the ballot key. */
   readonly ballotShare: Point;
   /** P_j of the roll key. */
   readonly rollShare: Point;
+  readonly url: string;
+}
+
+/** The commission, first of the list, or a witness of it. */
+export interface Registrar {
+  readonly municipality: string;
+  readonly account: string;
+  readonly receiptKey: Point;
+  /** Of the commission's second attestor; a witness has none. */
+  readonly attestorKey: Point | null;
+}
+
+/** Who takes ballots and brings them to the box. */
+export interface BallotRelay {
+  readonly municipality: string;
+  readonly account: string;
+  readonly receiptKey: Point;
+  readonly url: string;
 }
 
 export interface Manifest {
@@ -57,13 +80,17 @@ export interface Manifest {
   readonly rollKey: Point;
   readonly ballotTranscript: string;
   readonly rollTranscript: string;
-  readonly registrars: readonly string[];
+  readonly registrars: readonly Registrar[];
   readonly attestations: number;
-  readonly relays: readonly string[];
+  readonly relays: readonly BallotRelay[];
   readonly tokenModulus: string;
   readonly maxSequence: number;
   readonly minIntervalS: number;
   readonly maxRekey: number;
+  /** How long a mixer may take before it can be left out. */
+  readonly mixTimeS: number;
+  /** Within how many blocks a relay promises to record a ballot. */
+  readonly castBlocks: number;
   readonly eligible: {
     readonly root: string;
     readonly size: number;
@@ -100,9 +127,9 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
     rollKey: takePoint(fields, "roll_key"),
     ballotTranscript: fields.text("ballot_transcript", HASH),
     rollTranscript: fields.text("roll_transcript", HASH),
-    registrars: takeAddresses(fields, "registrars"),
+    registrars: fields.list("registrars", 64).map(toRegistrar),
     attestations: fields.integer("attestations", 1, 64),
-    relays: takeAddresses(fields, "relays"),
+    relays: fields.list("relays", 64).map(toRelay),
     tokenModulus: fields.text("token_modulus", MODULUS),
     ...takeLimits(fields.object("limits")),
     eligible: takeEligible(fields.object("eligible")),
@@ -120,15 +147,6 @@ function takeTime(fields: Fields, name: string): number {
 
 function takePoint(fields: Fields, name: string): Point {
   return decodePoint(fromHex(fields.text(name, POINT)));
-}
-
-function takeAddresses(fields: Fields, name: string): readonly string[] {
-  return fields.list(name, 64).map((item) => {
-    if (typeof item !== "string" || !ADDRESS.test(item)) {
-      throw new Refusal(`manifest: ${name} holds no address`, RULE);
-    }
-    return item;
-  });
 }
 
 function takeNumbers(fields: Fields, name: string, max: number): readonly number[] {
@@ -172,19 +190,55 @@ function toTrustee(value: Json): Trustee {
   const fields = new Fields(value, "trustee", RULE);
   const trustee = {
     municipality: fields.text("municipality"),
+    municipalityId: fields.integer("municipality_id", 1, 255),
+    account: fields.text("account", ADDRESS),
     node: takePoint(fields, "node"),
+    encryptionKey: takePoint(fields, "encryption_key"),
     ballotShare: takePoint(fields, "ballot_share"),
     rollShare: takePoint(fields, "roll_share"),
+    url: fields.text("url", URL_TEXT),
   };
   fields.finish();
   return trustee;
 }
 
-function takeLimits(fields: Fields): Pick<Manifest, "maxSequence" | "minIntervalS" | "maxRekey"> {
+function toRegistrar(value: Json): Registrar {
+  const fields = new Fields(value, "registrar", RULE);
+  const attestor = fields.text("attestor_key", /^(0[23][0-9a-f]{64})?$/);
+  const registrar = {
+    municipality: fields.text("municipality"),
+    account: fields.text("account", ADDRESS),
+    receiptKey: takePoint(fields, "receipt_key"),
+    attestorKey: attestor === "" ? null : decodePoint(fromHex(attestor)),
+  };
+  fields.finish();
+  return registrar;
+}
+
+function toRelay(value: Json): BallotRelay {
+  const fields = new Fields(value, "relay", RULE);
+  const relay = {
+    municipality: fields.text("municipality"),
+    account: fields.text("account", ADDRESS),
+    receiptKey: takePoint(fields, "receipt_key"),
+    url: fields.text("url", URL_TEXT),
+  };
+  fields.finish();
+  return relay;
+}
+
+type Limits = Pick<
+  Manifest,
+  "maxSequence" | "minIntervalS" | "maxRekey" | "mixTimeS" | "castBlocks"
+>;
+
+function takeLimits(fields: Fields): Limits {
   const limits = {
     maxSequence: fields.integer("max_sequence", 1, 1_000),
     minIntervalS: fields.integer("min_interval_s", 0, 86_400),
     maxRekey: fields.integer("max_rekey", 0, 100),
+    mixTimeS: fields.integer("mix_time_s", 10, 86_400),
+    castBlocks: fields.integer("cast_blocks", 1, 100_000),
   };
   fields.finish();
   return limits;
@@ -202,6 +256,10 @@ function takeEligible(fields: Fields): Manifest["eligible"] {
 
 function isAscending(numbers: readonly number[]): boolean {
   return numbers.every((number, at) => at === 0 || (numbers[at - 1] ?? number) < number);
+}
+
+function isDistinct(values: readonly unknown[]): boolean {
+  return new Set(values).size === values.length;
 }
 
 function checkWhole(manifest: Manifest): void {
@@ -222,9 +280,19 @@ function checkWhole(manifest: Manifest): void {
       "a style's races are unknown or not ascending",
     ],
     [
-      new Set(manifest.mixers).size === manifest.mixers.length &&
-        manifest.mixers.every((mixer) => mixer >= 1 && mixer <= count),
+      isDistinct(manifest.mixers) && manifest.mixers.every((mixer) => mixer >= 1 && mixer <= count),
       "mixers are not distinct trustees",
+    ],
+    [manifest.registrars[0]?.attestorKey != null, "the commission has no attestor key"],
+    [
+      Math.max(manifest.threshold, manifest.attestations) <= manifest.registrars.length,
+      "more registrars demanded than named",
+    ],
+    [
+      isDistinct(manifest.trustees.map((trustee) => trustee.municipalityId)) &&
+        isDistinct(manifest.trustees.map((trustee) => trustee.account)) &&
+        isDistinct(manifest.registrars.map((registrar) => registrar.account)),
+      "somebody has a role twice",
     ],
     [manifest.minMixes <= manifest.mixers.length, "more mixes demanded than mixers named"],
   ];
