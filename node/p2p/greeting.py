@@ -15,7 +15,7 @@ from node.p2p import handshake
 from node.p2p.certificates import NodeIdentity, PeerCertificate
 from node.p2p.frames import Frame, Goodbye, Hello, Proof, Welcome
 from node.p2p.handshake import HandshakeRefused, LocalPeer, PeerFacts, Refusal, Transcript
-from node.p2p.peer import ConnectionEnded, Ending, WebSocket, receive_bytes
+from node.p2p.socket import ConnectionEnded, Ending, WebSocket, receive_bytes
 from node.p2p.wire import HANDSHAKE_FRAME_SIZE_MAX, NONCE_SIZE, decode_frame, encode_frame
 from node.primitives.types import Address
 

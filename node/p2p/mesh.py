@@ -32,16 +32,16 @@ from node.p2p.greeting import Greeter
 from node.p2p.handshake import HandshakeRefused, LocalPeer, PeerFacts, Refusal
 from node.p2p.limits import Lane, Offence
 from node.p2p.listener import Listener
-from node.p2p.peer import (
+from node.p2p.peer import PeerConnection
+from node.p2p.roster import Entry, PeerStatus, expiry_warnings, has_precedence
+from node.p2p.socket import (
     ConnectionEnded,
     Ending,
-    PeerConnection,
     Timings,
     WebSocket,
     refusal_of,
     say_goodbye,
 )
-from node.p2p.roster import Entry, PeerStatus, expiry_warnings, has_precedence
 from node.p2p.source import LedgerSource, PeerClock
 from node.primitives.errors import InvalidInput, Misconfigured, Unavailable
 from node.primitives.types import Address

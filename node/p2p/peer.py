@@ -3,32 +3,35 @@
 A connection has four tasks. Whatever goes wrong ends it with an ``Ending``; deciding whether to
 dial again is the network's. Everything read passes the peer's rate limit before it is decoded.
 
-Spec: WIRE-HANDSHAKE, WIRE-RATE, WIRE-TIMEOUT.
+Spec: WIRE-RATE, WIRE-TIMEOUT.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from socket import SHUT_RDWR
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import aiohttp
-from aiohttp import web
 
 from node.p2p import frames
+from node.p2p.answers import answer_nothing, answer_request, is_answer
 from node.p2p.frames import Frame, Goodbye, Request, Response
-from node.p2p.handshake import HandshakeRefused, PeerFacts, Refusal
+from node.p2p.handshake import PeerFacts
 from node.p2p.limits import LANES, Lane, Offence, RateLimiter
 from node.p2p.outbound import Outbound
 from node.p2p.queues import RecentSet
+from node.p2p.socket import (
+    ConnectionEnded,
+    Ending,
+    Timings,
+    WebSocket,
+    ended,
+    receive_bytes,
+    say_goodbye,
+)
 from node.p2p.source import LedgerSource, PeerClock
-from node.p2p.wire import MEBIBYTE, decode_frame, encode_frame, frame_kind
+from node.p2p.wire import decode_frame, encode_frame, frame_kind
 from node.primitives.errors import InvalidInput, Unavailable
 from node.primitives.types import Address, TransactionHash
-
-WebSocket: TypeAlias = "web.WebSocketResponse | aiohttp.ClientWebSocketResponse"
-"""Either end of a connection."""
 
 REQUESTS_IN_FLIGHT_MAX: Final = 8
 """Most unanswered requests to one peer."""
@@ -36,55 +39,10 @@ REQUESTS_IN_FLIGHT_MAX: Final = 8
 REQUESTS_WAITING_MAX: Final = 16
 """Most requests of one peer waiting for us."""
 
-RESPONSE_SIZE_SOFT: Final = 4 * MEBIBYTE
-"""A response of several items stops before it is longer than this."""
-
 KNOWN_TRANSACTIONS_MAX: Final = 32_768
 """Transaction hashes remembered per peer, so that none is sent twice."""
 
-_MESSAGE_TOO_BIG: Final = 1_009
-
 R = TypeVar("R", bound=Response)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timings:
-    """How long each stage may take. Tests shorten them; operators do not."""
-
-    handshake_ms: int = 5_000
-    """From an accepted or dialled connection to a known peer, TLS included."""
-    ping_ms: int = 5_000
-    """Between two pings."""
-    idle_ms: int = 20_000
-    """Without one complete frame, the peer is lost; also the longest time for one frame."""
-    send_ms: int = 20_000
-    """For one frame to leave; longer means the peer does not read."""
-    request_ms: int = 20_000
-    """For one answer."""
-    farewell_ms: int = 500
-    """To say why, before closing."""
-    fallback_ms: int = 10_000
-    """How long the node with the higher key waits to be dialled before it dials itself."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """Why a connection ended."""
-
-    reason: str
-    """A word of ``Refusal`` or ``Offence``, or ``closed``."""
-    detail: str
-    """One sentence."""
-    is_theirs: bool
-    """The other end closed it or said so."""
-
-
-class ConnectionEnded(Exception):
-    """Carries an ``Ending`` out of a connection's tasks."""
-
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(ending.detail)
-        self.ending = ending
 
 
 class Receiver(Protocol):
@@ -315,7 +273,7 @@ class PeerConnection:
         if response.id in self._expired:
             return
         request, future = self._answers.get(response.id, (None, None))
-        if request is None or future is None or future.done() or not _answers(request, response):
+        if request is None or future is None or future.done() or not is_answer(request, response):
             self.blame(Offence.UNSOLICITED_RESPONSE)
             return
         future.set_result(response)
@@ -328,12 +286,12 @@ class PeerConnection:
                     await self._socket.send_bytes(data)
             except TimeoutError:
                 self.blame(Offence.SLOW_READER)
-                raise _ended(
+                raise ended(
                     Offence.SLOW_READER.value,
                     f"a frame did not leave in {self._timings.send_ms} ms",
                 ) from None
             except (ConnectionError, aiohttp.ClientError, RuntimeError) as error:
-                raise _ended("closed", "the connection broke", is_theirs=True) from error
+                raise ended("closed", "the connection broke", is_theirs=True) from error
 
     async def _ping(self) -> None:
         while True:
@@ -348,99 +306,11 @@ class PeerConnection:
         while True:
             request = await self._requests.get()
             try:
-                response = await self._answer(request)
+                response = await answer_request(request, self._source)
             except (InvalidInput, Unavailable):
                 # Pruned meanwhile, or the disk is busy: the peer asks another.
-                response = _nothing(request)
+                response = answer_nothing(request)
             await self.outbound.put_when_room(Lane.RESPONSES, encode_frame(response))
-
-    async def _answer(self, request: Request) -> Response:
-        """Load what was asked for; an empty answer when we do not hold it.
-
-        Spec: SYNC-SERVE.
-        """
-        match request:
-            case frames.BlockRequest():
-                blocks = await self._source.load_blocks(request.start, request.count)
-                return frames.BlockResponse(id=request.id, blocks=_cut(blocks, request.count))
-            case frames.HeaderRequest():
-                headers = await self._source.load_headers(request.start, request.count)
-                return frames.HeaderResponse(id=request.id, headers=_cut(headers, request.count))
-            case frames.ManifestRequest():
-                manifest = await self._source.load_manifest(request.height)
-                return frames.ManifestResponse(id=request.id, manifest=manifest)
-            case frames.ChunkRequest():
-                chunk = await self._source.load_chunk(request.height, request.index)
-                return frames.ChunkResponse(id=request.id, chunk=chunk)
-
-
-async def receive_bytes(socket: WebSocket, timeout_ms: int) -> bytes:
-    """Wait for one binary message.
-
-    Raises:
-        ConnectionEnded: It took too long, was too long or not binary, or the other end closed.
-
-    Spec: WIRE-TIMEOUT, WIRE-FRAME-SIZE.
-    """
-    try:
-        async with asyncio.timeout(timeout_ms / 1_000):
-            message = await socket.receive()
-    except TimeoutError:
-        raise _ended(Offence.IDLE.value, f"no complete frame in {timeout_ms} ms") from None
-    except (ConnectionError, aiohttp.ClientError, RuntimeError) as error:
-        raise _ended("closed", "the connection broke", is_theirs=True) from error
-    if message.type is aiohttp.WSMsgType.BINARY:
-        return bytes(message.data)
-    if isinstance(message.data, aiohttp.WebSocketError) and message.data.code == _MESSAGE_TOO_BIG:
-        raise _ended(Offence.OVERSIZED_FRAME.value, "a frame longer than any may be")
-    if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG):
-        raise _ended(Offence.UNEXPECTED_FRAME.value, "only binary messages are understood")
-    if message.type is aiohttp.WSMsgType.ERROR:
-        raise _ended(Offence.MALFORMED_FRAME.value, "broken WebSocket framing")
-    raise _ended("closed", "the other end closed the connection", is_theirs=True)
-
-
-async def say_goodbye(socket: WebSocket, ending: Ending, timings: Timings) -> None:
-    """Tell the other end why, unless it said so itself, and close; cut it off when it stalls.
-
-    The farewell runs as a task of its own: a write that was given up before leaves aiohttp's drain
-    future cancelled, and the next write would pass that cancellation on to us.
-    """
-    farewell = asyncio.create_task(_say_and_close(socket, ending))
-    done, _late = await asyncio.wait([farewell], timeout=timings.farewell_ms / 1_000)
-    if done and not farewell.cancelled() and farewell.exception() is None:
-        return
-    farewell.cancel()
-    await asyncio.gather(farewell, return_exceptions=True)
-    raw = socket.get_extra_info("socket")
-    if raw is not None:
-        with contextlib.suppress(OSError):
-            raw.shutdown(SHUT_RDWR)
-
-
-async def _say_and_close(socket: WebSocket, ending: Ending) -> None:
-    if ending.reason == Offence.SLOW_READER.value:
-        raise TimeoutError("a peer that does not read cannot be told")
-    if not ending.is_theirs and not socket.closed:
-        farewell = Goodbye(reason=ending.reason[:64], detail=ending.detail[:160])
-        await socket.send_bytes(encode_frame(farewell))
-    await socket.close()
-
-
-def refusal_of(error: Exception) -> Ending:
-    """Return the ending that an error during the handshake means.
-
-    Spec: WIRE-HANDSHAKE.
-    """
-    if isinstance(error, ConnectionEnded):
-        return error.ending
-    if isinstance(error, HandshakeRefused):
-        return Ending(reason=error.reason.value, detail=error.message, is_theirs=False)
-    if isinstance(error, TimeoutError):
-        return Ending(
-            reason=Refusal.TIMEOUT.value, detail="the handshake took too long", is_theirs=False
-        )
-    return Ending(reason=Refusal.MALFORMED.value, detail=str(error), is_theirs=False)
 
 
 def _ending_of(tasks: Sequence[asyncio.Task[None]]) -> Ending:
@@ -453,47 +323,3 @@ def _ending_of(tasks: Sequence[asyncio.Task[None]]) -> Ending:
             if error is not None:
                 raise error
     return Ending(reason="closed", detail="the connection ended", is_theirs=False)
-
-
-def _ended(reason: str, detail: str, *, is_theirs: bool = False) -> ConnectionEnded:
-    return ConnectionEnded(Ending(reason=reason, detail=detail, is_theirs=is_theirs))
-
-
-def _nothing(request: Request) -> Response:
-    """Return the answer of a node that does not hold what was asked for."""
-    match request:
-        case frames.BlockRequest():
-            return frames.BlockResponse(id=request.id, blocks=())
-        case frames.HeaderRequest():
-            return frames.HeaderResponse(id=request.id, headers=())
-        case frames.ManifestRequest():
-            return frames.ManifestResponse(id=request.id, manifest=b"")
-        case frames.ChunkRequest():
-            return frames.ChunkResponse(id=request.id, chunk=b"")
-
-
-def _answers(request: Request, response: Response) -> bool:
-    """Tell whether a response is of the kind and length its request asked for."""
-    match request, response:
-        case frames.BlockRequest(), frames.BlockResponse():
-            return len(response.blocks) <= request.count
-        case frames.HeaderRequest(), frames.HeaderResponse():
-            return len(response.headers) <= request.count
-        case frames.ManifestRequest(), frames.ManifestResponse():
-            return True
-        case frames.ChunkRequest(), frames.ChunkResponse():
-            return True
-        case _:
-            return False
-
-
-def _cut(items: Sequence[bytes], count: int) -> tuple[bytes, ...]:
-    """Keep as many items as were asked for and fit; always the first."""
-    kept: list[bytes] = []
-    size = 0
-    for item in items[:count]:
-        size += len(item)
-        if kept and size > RESPONSE_SIZE_SOFT:
-            break
-        kept.append(item)
-    return tuple(kept)

@@ -13,7 +13,8 @@ from typing import Final
 from node.membership.document import Member, Membership
 from node.p2p.handshake import describe_membership_mismatch
 from node.p2p.limits import BAN_MS, Offence, Score, backoff_ms
-from node.p2p.peer import Ending, PeerConnection
+from node.p2p.peer import PeerConnection
+from node.p2p.socket import Ending
 from node.primitives.types import Address, BlockHash, Height
 
 CERTIFICATE_WARN_DAYS: Final = 30

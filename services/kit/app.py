@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -19,7 +19,6 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
 from node.log import Log
-from node.primitives.errors import LedgerError
 from services.kit.auth import (
     Access,
     Anyone,
@@ -36,13 +35,11 @@ from services.kit.health import (
     examine_readiness,
     readiness_document,
 )
-from services.kit.idempotency import compute_fingerprint
 from services.kit.logs import describe_failure
 from services.kit.messages import KIT_LOCALE, Catalogue, choose_language, load_catalogue
 from services.kit.metrics import CONTENT_TYPE, Metrics
 from services.kit.openapi import (
     IDEMPOTENCY_HEADER,
-    IDEMPOTENCY_KEY,
     PATH_PARAMETER,
     TENANT_HEADER,
     build_document,
@@ -52,26 +49,28 @@ from services.kit.operations import (
     Call,
     Operation,
     PersonalRead,
-    Reply,
     WrongOperation,
     collect_operations,
 )
 from services.kit.problems import (
     MEDIA_TYPE,
-    Fault,
     HandlerTimeout,
-    InvalidRequest,
-    MalformedRequest,
     MethodNotAllowed,
-    NotFound,
     Overloaded,
     Problem,
-    Refusal,
-    RequestTooLarge,
     RequestTooSlow,
     UnknownTenant,
     UnsupportedMediaType,
     describe_problem,
+)
+from services.kit.requests import (
+    compute_request_fingerprint,
+    read_idempotency_key,
+    read_query,
+    refuse_values,
+    respond,
+    single_header,
+    translate_http,
 )
 from services.kit.settings import KitSettings
 from services.kit.supervision import BackgroundTask, Supervisor
@@ -192,7 +191,7 @@ class _Server:
         if isinstance(error, web.HTTPException):
             if error.status < HTTPStatus.BAD_REQUEST:
                 return error
-            error = _translate(error, self.server.body_kb_max)
+            error = translate_http(error, self.server.body_kb_max)
         language = choose_language(request.headers.get(hdrs.ACCEPT_LANGUAGE))
         problem = describe_problem(
             error,
@@ -254,7 +253,7 @@ class _Server:
         caller = await self._identify(operation, request, now)
         tenant = choose_tenant(
             caller,
-            named=_single(request, TENANT_HEADER),
+            named=single_header(request, TENANT_HEADER),
             host_tenant=self.hosts.get(request.host.partition(":")[0].lower()),
             served=self.tenants,
         )
@@ -262,7 +261,7 @@ class _Server:
             raise UnknownTenant("the request is for no municipality served here")
         check_policy(spec.policy, caller, tenant)
         body = await self._read_body(spec.request, known, request)
-        key = _idempotency_key(request, is_needed=spec.needs_idempotency_key)
+        key = read_idempotency_key(request, is_needed=spec.needs_idempotency_key)
         call: Call[Any, Any] = Call(
             request_id=request[_REQUEST_ID],
             at=now,
@@ -271,15 +270,15 @@ class _Server:
             purpose=spec.policy.purpose,
             language=choose_language(request.headers.get(hdrs.ACCEPT_LANGUAGE)),
             path=dict(request.match_info),
-            query=_read_query(spec.query, request),
+            query=read_query(spec.query, request),
             body=body,
             idempotency_key=key,
-            fingerprint=None if key is None else await _fingerprint(request),
+            fingerprint=None if key is None else await compute_request_fingerprint(request),
         )
         answer = await operation.handler(call)
         if spec.is_personal:
             await self._record(operation, call)
-        return _respond(operation, answer)
+        return respond(operation, answer)
 
     async def _identify(self, operation: Operation, request: web.Request, now: datetime) -> Caller:
         if Access.PUBLIC in operation.spec.policy.access:
@@ -287,8 +286,8 @@ class _Server:
         incoming = IncomingRequest(
             method=request.method,
             path=request.rel_url.raw_path,
-            authorization=_single(request, hdrs.AUTHORIZATION),
-            proof=_single(request, "DPoP"),
+            authorization=single_header(request, hdrs.AUTHORIZATION),
+            proof=single_header(request, "DPoP"),
         )
         caller = await identify(incoming, self.service.trust, now)
         if isinstance(caller, Anyone):
@@ -325,7 +324,7 @@ class _Server:
         try:
             return model.model_validate_json(data)
         except ValidationError as error:
-            raise _refuse_values(error, known) from error
+            raise refuse_values(error, known) from error
 
     async def preflight(self, request: web.Request) -> web.StreamResponse:
         """Tell a browser whether a page of another origin may call, and how."""
@@ -416,87 +415,3 @@ async def _run_tasks(app: web.Application) -> Any:
 
 def _aiohttp_path(path: str) -> str:
     return re.sub(r"{(\w+)}", lambda name: f"{{{name[1]}:{PATH_PARAMETER}}}", path)
-
-
-def _single(request: web.Request, name: str) -> str | None:
-    values = request.headers.getall(name, [])
-    if len(values) > 1:
-        raise MalformedRequest("a header is sent twice")
-    return values[0] if values else None
-
-
-def _idempotency_key(request: web.Request, *, is_needed: bool) -> str | None:
-    key = _single(request, IDEMPOTENCY_HEADER)
-    if key is None and not is_needed:
-        return None
-    if key is None or not re.fullmatch(IDEMPOTENCY_KEY, key):
-        fault = Fault(pointer=IDEMPOTENCY_HEADER, kind="missing" if key is None else "pattern")
-        raise InvalidRequest("Idempotency-Key missing or malformed", faults=(fault,))
-    return key
-
-
-async def _fingerprint(request: web.Request) -> bytes:
-    body = await request.read() if request.can_read_body else b""
-    return compute_fingerprint(request.method, request.rel_url.raw_path_qs, body)
-
-
-def _read_query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | None:
-    if model is None:
-        return None
-    fields: Mapping[str, str] = request.query
-    if len(set(fields)) != len(fields):
-        raise InvalidRequest("a parameter is sent twice")
-    try:
-        return model.model_validate(dict(fields))
-    except ValidationError as error:
-        raise _refuse_values(error, property_names(model)) from error
-
-
-def _refuse_values(error: ValidationError, known: frozenset[str]) -> Refusal:
-    """Say where a request is wrong, naming only places that our own models name."""
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    if any(detail["type"] == "json_invalid" for detail in details):
-        return MalformedRequest("the body is not JSON")
-    faults = tuple(
-        Fault(
-            pointer="".join(
-                f"/{part}" for part in detail["loc"] if isinstance(part, int) or part in known
-            ),
-            kind=detail["type"],
-        )
-        for detail in details
-    )
-    return InvalidRequest("values are not allowed", faults=faults)
-
-
-def _translate(error: web.HTTPException, limit_kb: int) -> LedgerError:
-    """Return our error for one that aiohttp raised by itself."""
-    match error.status:
-        case HTTPStatus.NOT_FOUND:
-            return NotFound("no such address")
-        case HTTPStatus.METHOD_NOT_ALLOWED:
-            return MethodNotAllowed("this address does not answer that method")
-        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return RequestTooLarge("the body is too large", limit_kb=limit_kb)
-        case _:
-            return MalformedRequest("aiohttp could not read the request")
-
-
-def _respond(operation: Operation, answer: BaseModel | Reply | None) -> web.Response:
-    spec = operation.spec
-    reply = answer if isinstance(answer, Reply) else Reply(body=answer)
-    status = spec.status if reply.status is None else reply.status
-    if status not in {spec.status, *spec.more_statuses}:
-        raise WrongOperation(f"operation {operation.id}: status {status} is not declared")
-    if reply.body is None:
-        if spec.response is not None and status < HTTPStatus.MULTIPLE_CHOICES:
-            raise WrongOperation(f"operation {operation.id}: answers nothing")
-        return web.Response(status=status, headers=reply.headers)
-    if spec.response is None or not isinstance(reply.body, spec.response):
-        raise WrongOperation(f"operation {operation.id}: answers another model than declared")
-    return web.Response(
-        body=reply.body.model_dump_json(by_alias=True).encode(),
-        status=status,
-        headers=reply.headers,
-        content_type="application/json",
-    )

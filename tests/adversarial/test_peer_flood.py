@@ -17,7 +17,7 @@ import pytest
 from node.p2p import frames, limits
 from node.p2p.limits import Lane, Offence
 from node.p2p.network import CONSENSUS_BOUNDS
-from node.p2p.peer import Timings
+from node.p2p.socket import Timings
 from node.p2p.wire import FRAME_SIZE_MAX, FrameKind, encode_frame
 from node.primitives.errors import Unavailable
 from node.primitives.types import Height

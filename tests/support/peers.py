@@ -42,8 +42,8 @@ from node.p2p.handshake import LocalPeer, Transcript
 from node.p2p.listener import PEER_PATH
 from node.p2p.mesh import NetworkSetup
 from node.p2p.network import PeerNetwork
-from node.p2p.peer import Timings
 from node.p2p.roster import PeerStatus
+from node.p2p.socket import Timings
 from node.p2p.source import ChainStatus
 from node.p2p.wire import FRAME_SIZE_MAX, decode_frame, encode_frame
 from node.primitives.crypto import PrivateKey, keccak256
