@@ -1,5 +1,6 @@
 """`daicho chain`: export, import and verify the chain of blocks; sign checkpoints of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,11 @@ from node.consensus.checkpoint import (
 from node.consensus.parameters import parameters_of_chain
 from node.consensus.seals import check_commit_seals
 from node.execution.profile import profile_of_chain
+from node.primitives.crypto import PrivateKey
 from node.primitives.errors import Misconfigured
 from node.primitives.header import decode_header
 from node.primitives.types import Height
+from node.runtime.bundle_file import BundlePlan, BundleReport, export_bundle
 from node.runtime.chain_file import (
     ChainReport,
     ChainRules,
@@ -35,14 +38,18 @@ from node.runtime.ledger import (
     load_tally,
     open_ledger,
 )
-from node.settings import KeySettings, load_settings
+from node.runtime.node import VOTES_DIRECTORY
+from node.settings import KeySettings, Settings, load_settings
+from node.storage.leveldb import LevelDbStore
+from node.storage.votes import VoteStore
 
 EXAMPLES: Final = """\b
 Examples:
-  daicho chain export chain.rlp --config /etc/daicho/node.toml
-  daicho chain verify chain.rlp --genesis genesis.json
+  daicho chain export chain.bundle --config /etc/daicho/node.toml
+  daicho chain export chain.rlp --format blocks --config /etc/daicho/node.toml
+  daicho chain verify chain.bundle --genesis genesis.json
   daicho chain checkpoint c.json --genesis genesis.json --keystore governor.key.json
-  daicho chain import chain.rlp --config /etc/daicho/node.toml
+  daicho chain import chain.bundle --config /etc/daicho/node.toml
 """
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -63,27 +70,89 @@ def group() -> None:
 @group.command("export")
 @click.argument("file", type=_FILE)
 @_CONFIG
-@click.option("--from", "start", type=click.IntRange(0), default=0, help="First height.")
+@click.option("--from", "start", type=click.IntRange(0), help="First height.")
 @click.option("--to", "stop", type=click.IntRange(0), help="Last height; the head when left out.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["bundle", "blocks"]),
+    default="bundle",
+    show_default=True,
+    help="An audit bundle, or only blocks as Besu and geth write them.",
+)
+@click.option("--states-every", type=click.IntRange(1), help="Also the state every N heights.")
+@click.option("--attach", type=_FILE, multiple=True, help="File to put into the bundle.")
+@click.option("--unsigned", is_flag=True, help="Do not sign the bundle with the node's key.")
 @click.pass_obj
-def export(output: Output, file: Path, config: Path, start: int, stop: int | None) -> None:
-    """Write blocks to FILE, or continue a file that an earlier export began."""
+def export(
+    output: Output,
+    file: Path,
+    config: Path,
+    *,
+    start: int | None,
+    stop: int | None,
+    form: str,
+    states_every: int | None,
+    attach: tuple[Path, ...],
+    unsigned: bool,
+) -> None:
+    """Write the chain to FILE for auditors, or continue an export that was interrupted."""
     settings = load_settings(config)
-    chain = open_ledger(settings, load_genesis(settings.genesis))
+    documents = load_documents(settings)
+    chain = open_ledger(settings, documents.genesis)
     try:
-        head = chain.head
-        last = head.height if stop is None else min(stop, head.height)
-        count = export_chain(
-            chain,
-            file,
-            start=Height(start),
-            stop=Height(last),
-            progress=lambda at: output.progress(f"height {at} of {last}"),
-        )
+        head = chain.head.height
+        last = Height(head if stop is None else min(stop, head))
+        if form == "blocks":
+            first = Height(start or 0)
+            count = export_chain(
+                chain, file, start=first, stop=last, progress=_shower(output, last)
+            )
+            shown: dict[str, object] = {"blocks written": count, "last height": last}
+        else:
+            plan = BundlePlan(
+                profile=documents.profile,
+                start=Height(max(1, start or 1)),
+                stop=last,
+                snapshot_interval=states_every or 0,
+                recoveries=documents.recoveries,
+                evidence=_load_evidence(settings),
+                files=attach,
+                key=None if unsigned else _find_key(settings),
+            )
+            shown = _shown_bundle(export_bundle(chain, file, plan, _shower(output, last)), plan)
     finally:
         chain.close()
         output.progress_done()
-    output.result({"file": str(file), "blocks written": count, "last height": last})
+    output.result({"file": str(file), **shown})
+
+
+def _shower(output: Output, last: Height) -> Callable[[int], None]:
+    return lambda at: output.progress(f"height {at} of {last}")
+
+
+def _find_key(settings: Settings) -> PrivateKey | None:
+    """Return the node's key, if it is here: a remote signer signs votes and nothing else."""
+    return None if settings.key.keystore is None else load_key(settings.key, _ask)
+
+
+def _load_evidence(settings: Settings) -> list[bytes]:
+    database = LevelDbStore(settings.data_dir / VOTES_DIRECTORY)
+    try:
+        return VoteStore(database).load_evidence()
+    finally:
+        database.close()
+
+
+def _shown_bundle(report: BundleReport, plan: BundlePlan) -> dict[str, object]:
+    return {
+        "blocks written": report.block_count,
+        "first height": report.first,
+        "last height": report.last,
+        "size in bytes": report.size_bytes,
+        "sha256": report.digest.hex(),
+        "signed by": "nobody" if plan.key is None else f"0x{plan.key.address.hex()}",
+    }
 
 
 @group.command("import")

@@ -1,5 +1,7 @@
 """A chain as one file: blocks in RLP, one after the other, as Besu and geth export them.
 
+An audit bundle is read as well: its blocks are taken, the rest is passed over.
+
 Every block carries its round and the seals of the node that wrote it; two nodes' files may differ
 in seals and are the same chain when their blocks' hashes (b) agree. Reading trusts nothing: links,
 seals and validators are checked block by block, and on import every block is executed.
@@ -22,6 +24,7 @@ from node.execution.profile import ExecutionProfile
 from node.execution.rules import check_body
 from node.membership.recovery import Recovery, apply_recoveries, follow_header
 from node.primitives.block import BLOCK_SIZE_MAX, Block, decode_block
+from node.primitives.bundle import MAGIC, BlockRecord, BundleReader, InvalidBundle
 from node.primitives.errors import InvalidBlock, InvalidInput, Unavailable
 from node.primitives.header import Header
 from node.primitives.types import BlockHash, Height
@@ -114,7 +117,7 @@ def export_chain(
 
 
 def read_chain(path: Path) -> Iterator[Block]:
-    """Yield the blocks of a file in order.
+    """Yield the blocks of a file in order, be it a row of blocks or an audit bundle.
 
     Raises:
         InvalidChainFile: It is torn, or a block does not decode.
@@ -122,12 +125,13 @@ def read_chain(path: Path) -> Iterator[Block]:
     """
     try:
         with path.open("rb") as file:
-            while (encoded := _read_item(file, path)) is not None:
+            is_bundle = file.read(len(MAGIC)) == MAGIC
+            file.seek(0)
+            for offset, encoded in _read_bundle(file, path) if is_bundle else _read_row(file, path):
                 try:
                     yield decode_block(encoded)
                 except InvalidInput as error:
-                    at = file.tell() - len(encoded)
-                    raise InvalidChainFile(f"{path}: at byte {at}: {error.message}") from error
+                    raise InvalidChainFile(f"{path}: at byte {offset}: {error.message}") from error
     except OSError as error:
         raise Unavailable(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -256,6 +260,27 @@ def _trim(path: Path) -> Header | None:
             last = decode_block(encoded)
     os.truncate(path, whole)
     return None if last is None else last.header
+
+
+def _read_row(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while (encoded := _read_item(file, path)) is not None:
+        yield offset, encoded
+        offset += len(encoded)
+
+
+def _read_bundle(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the blocks of a bundle.
+
+    Raises:
+        InvalidChainFile: It is torn or out of order.
+    """
+    try:
+        for piece in BundleReader(file).read():
+            if isinstance(piece.record, BlockRecord):
+                yield piece.offset, piece.record.block
+    except InvalidBundle as error:
+        raise InvalidChainFile(f"{path}: {error.message}") from error
 
 
 def _read_item(file: BinaryIO, path: Path) -> bytes | None:

@@ -1,4 +1,4 @@
-"""EXEC-ROOT, EXEC-RECEIPT: @ethereumjs executes our chain again and finds the same everything.
+"""EXEC-ROOT, EXEC-RECEIPT, AUDIT-BUNDLE: @ethereumjs executes our chain again and finds the same everything.
 
 A chain of every kind of transaction we admit (deployments, permission changes, calls that read all
 a contract can read, failures, refunds, all three transaction types) is exported as a stream of
@@ -7,6 +7,7 @@ are recomputed there too.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from node.primitives.block import Block
 from node.primitives.crypto import PrivateKey, keccak256
 from node.primitives.transaction import Transaction, decode_transaction
 from node.primitives.types import Address, Height, Round
+from node.runtime.bundle_file import BundlePlan, export_bundle
 from node.runtime.chain_file import export_chain
 from tests.support.javascript import run_peer
 from tests.support.ledger import (
@@ -31,6 +33,7 @@ from tests.support.ledger import (
     MUNICIPALITY_KEYS,
     OUTSIDER_KEY,
     SERVICE_KEYS,
+    VALIDATOR_KEYS,
     Ledger,
     describe,
     encode_call,
@@ -178,15 +181,33 @@ def replay(ledger: Ledger, stream: bytes, folder: Path) -> dict[str, Any]:
     return report
 
 
-def test_ethereumjs_finds_every_root_receipt_hash_and_seal(ledger: Ledger, tmp_path: Path) -> None:
-    exported = tmp_path / "exported.rlp"
+def write_blocks(ledger: Ledger, path: Path) -> None:
     export_chain(
         ledger.chain,
-        exported,
+        path,
         start=Height(0),
         stop=ledger.head.height,
         progress=lambda height: None,
     )
+
+
+def write_bundle(ledger: Ledger, path: Path) -> None:
+    plan = BundlePlan(
+        profile=ledger.genesis.profile,
+        start=Height(1),
+        stop=ledger.head.height,
+        snapshot_interval=3,
+        key=VALIDATOR_KEYS[0],
+    )
+    export_bundle(ledger.chain, path, plan, lambda _height: None)
+
+
+@pytest.mark.parametrize("write", [write_blocks, write_bundle])
+def test_ethereumjs_finds_every_root_receipt_hash_and_seal(
+    ledger: Ledger, tmp_path: Path, write: Callable[[Ledger, Path], None]
+) -> None:
+    exported = tmp_path / "exported"
+    write(ledger, exported)
 
     report = replay(ledger, exported.read_bytes(), tmp_path)
 

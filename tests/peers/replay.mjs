@@ -2,8 +2,9 @@
 //
 //   node replay.mjs GENESIS CHAIN
 //
-// GENESIS is the network's genesis file, CHAIN a stream of RLP-encoded blocks (with or without
-// block 0). The EVM, the tries and the transaction rules are @ethereumjs'; the block hash without
+// GENESIS is the network's genesis file, CHAIN an audit bundle, or a stream of RLP-encoded blocks
+// (with or without block 0). Of a bundle the blocks and receipts are read, and its end is held
+// against its digest; the records are RLP lists that begin with their kind. The EVM, the tries and the transaction rules are @ethereumjs'; the block hash without
 // seals, the parent links and the commit seals are checked here from the specification's words,
 // because @ethereumjs knows neither QBFT's hash nor its seals. It does not know who may send either.
 
@@ -24,27 +25,55 @@ import {
   setLengthLeft,
 } from '@ethereumjs/util'
 import { createVM, encodeReceipt, runBlock } from '@ethereumjs/vm'
-import { keccak256, recoverAddress } from 'ethers'
+import { keccak256, recoverAddress, sha256 } from 'ethers'
 
 const EXTRA_DATA = 12
 const ROUND_ZERO = new Uint8Array()
 
 const [genesisPath, chainPath] = process.argv.slice(2)
+let bundleGenesis = ''
 const genesis = JSON.parse(readFileSync(genesisPath, 'utf8'))
 const common = createCustomCommon({ chainId: genesis.config.chainId }, Mainnet, {
   hardfork: Hardfork.Shanghai,
 })
 
+const MAGIC = new TextEncoder().encode('DAICHO-BUNDLE\n')
+
+/** Yields each block's bytes and its claimed receipts, of a bundle or of a plain stream of blocks. */
+function* readBlocks(stream) {
+  if (!equalsBytes(stream.subarray(0, MAGIC.length), MAGIC)) {
+    for (const { item } of splitStream(stream, 0)) yield { raw: item }
+    return
+  }
+  let end = null
+  for (const { item, start } of splitStream(stream, MAGIC.length)) {
+    const [kind, ...fields] = RLP.decode(item)
+    switch (new TextDecoder().decode(kind)) {
+      case 'bundle':
+        if (bytesToHex(fields[2]) !== bundleGenesis) throw new Error('bundle of another network')
+        break
+      case 'block':
+        yield { raw: fields[0], receipts: fields[1] }
+        break
+      case 'end':
+        end = fields[4]
+        if (sha256(stream.subarray(0, start)) !== bytesToHex(end)) throw new Error('digest')
+        break
+    }
+  }
+  if (end === null) throw new Error('the bundle has no end')
+}
+
 /** Splits a stream of RLP lists into their bytes. */
-function* splitStream(stream) {
-  for (let start = 0; start < stream.length; ) {
+function* splitStream(stream, begin) {
+  for (let start = begin; start < stream.length; ) {
     const prefix = stream[start]
     if (prefix < 0xc0) throw new Error(`byte ${start} of the stream begins no block`)
     const lengthSize = prefix > 0xf7 ? prefix - 0xf7 : 0
     const body = start + 1 + lengthSize
     const size = lengthSize === 0 ? prefix - 0xc0 : bytesToInt(stream.subarray(start + 1, body))
     if (body + size > stream.length) throw new Error('the stream ends inside a block')
-    yield stream.subarray(start, body + size)
+    yield { item: stream.subarray(start, body + size), start }
     start = body + size
   }
 }
@@ -119,7 +148,7 @@ async function putGenesis(state) {
 }
 
 /** Executes one block and returns what it gave; throws when the block claims otherwise. */
-async function replayBlock(vm, raw, headerItems, hashes) {
+async function replayBlock(vm, raw, claimed, headerItems, hashes) {
   const height = Number(bytesToBigInt(headerItems[8]))
   if (bytesToHex(headerItems[0]) !== hashes.get(height - 1)) throw new Error('parent hash')
   const block = createBlockFromRLP(raw, { common, skipConsensusFormatValidation: true })
@@ -128,15 +157,17 @@ async function replayBlock(vm, raw, headerItems, hashes) {
     skipHeaderValidation: true,
     skipHardForkValidation: true,
   })
+  const receipts = result.receipts.map((receipt, at) =>
+    bytesToHex(encodeReceipt(receipt, block.transactions[at].type)),
+  )
+  if (claimed && claimed.map(bytesToHex).join() !== receipts.join()) throw new Error('receipts')
   return {
     height,
     hash: hashHeader(headerItems, ROUND_ZERO),
     state_root: bytesToHex(result.stateRoot),
     receipts_root: bytesToHex(result.receiptsRoot),
     gas_used: Number(result.gasUsed),
-    receipts: result.receipts.map((receipt, at) =>
-      bytesToHex(encodeReceipt(receipt, block.transactions[at].type)),
-    ),
+    receipts,
     ...countSeals(headerItems),
   }
 }
@@ -162,7 +193,8 @@ async function main() {
   }
   let height = 0
   try {
-    for (const raw of splitStream(new Uint8Array(readFileSync(chainPath)))) {
+    bundleGenesis = hashes.get(0)
+    for (const { raw, receipts } of readBlocks(new Uint8Array(readFileSync(chainPath)))) {
       const [headerItems] = RLP.decode(raw)
       height = Number(bytesToBigInt(headerItems[8]))
       const hash = hashHeader(headerItems, ROUND_ZERO)
@@ -170,7 +202,7 @@ async function main() {
         if (hash !== hashes.get(0)) throw new Error('genesis hash')
         continue
       }
-      report.blocks.push(await replayBlock(vm, raw, headerItems, hashes))
+      report.blocks.push(await replayBlock(vm, raw, receipts, headerItems, hashes))
       hashes.set(height, hash)
     }
   } catch (error) {

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tarfile
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -88,13 +89,16 @@ def test_the_doctor_names_a_key_that_others_can_read(node: LocalNode) -> None:
     assert found["key"]["remedy"].startswith("run: chmod 600")
 
 
-def test_a_chain_is_exported_continued_verified_and_imported(
+def test_a_chain_is_exported_verified_and_imported(
     network: LocalNetwork, node: LocalNode, tmp_path: Path
 ) -> None:
-    file = tmp_path / "chain.rlp"
-    for count in (1, 0):
-        exported = daicho("--json", "chain", "export", file, "--config", node.settings_path)
-        assert json.loads(exported.stdout)["blocks written"] == count
+    file = tmp_path / "chain.bundle"
+    exported = daicho("--json", "chain", "export", file, "--config", node.settings_path)
+    assert exported.exit_code == 0, exported.exception
+    written = json.loads(exported.stdout)
+    assert written["blocks written"] == 0
+    assert written["sha256"] == sha256(file.read_bytes()).hexdigest()
+    assert written["signed by"].startswith("0x")
     verified = daicho("chain", "verify", file, "--genesis", network.root / "genesis.json")
     assert verified.exit_code == 0, verified.exception
     other = network.nodes[1]
@@ -103,6 +107,18 @@ def test_a_chain_is_exported_continued_verified_and_imported(
     file.write_bytes(file.read_bytes()[:-1])
     torn = daicho("chain", "verify", file, "--genesis", network.root / "genesis.json")
     assert "torn" in str(torn.exception)
+
+
+def test_blocks_alone_are_exported_and_continued(
+    network: LocalNetwork, node: LocalNode, tmp_path: Path
+) -> None:
+    file = tmp_path / "chain.rlp"
+    words = ("chain", "export", file, "--format", "blocks", "--config", node.settings_path)
+    for count in (1, 0):
+        exported = daicho("--json", *words)
+        assert json.loads(exported.stdout)["blocks written"] == count
+    verified = daicho("chain", "verify", file, "--genesis", network.root / "genesis.json")
+    assert verified.exit_code == 0, verified.exception
 
 
 def test_a_backup_is_whole_or_refused_and_never_holds_votes(
