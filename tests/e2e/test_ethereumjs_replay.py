@@ -1,4 +1,4 @@
-"""EXEC-ROOT, EXEC-RECEIPT, AUDIT-BUNDLE: @ethereumjs executes our chain again and finds the same everything.
+"""EXEC-ROOT, EXEC-RECEIPT, AUDIT-BUNDLE: @ethereumjs executes our chain and finds the same.
 
 A chain of every kind of transaction we admit (deployments, permission changes, calls that read all
 a contract can read, failures, refunds, all three transaction types) is exported as a stream of
