@@ -28,7 +28,6 @@ from node.primitives.bundle import (
     AncestorRecord,
     BlockRecord,
     BundleHeader,
-    BundleReader,
     EndRecord,
     EvidenceRecord,
     FilePart,
@@ -39,6 +38,7 @@ from node.primitives.bundle import (
     StateChunk,
     sign_bundle,
 )
+from node.primitives.bundle_stream import BundleReader
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import InvalidInput, Misconfigured, Unavailable
 from node.primitives.types import ZERO_ADDRESS, Height

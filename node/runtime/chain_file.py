@@ -24,7 +24,8 @@ from node.execution.profile import ExecutionProfile
 from node.execution.rules import check_body
 from node.membership.recovery import Recovery, apply_recoveries, follow_header
 from node.primitives.block import BLOCK_SIZE_MAX, Block, decode_block
-from node.primitives.bundle import MAGIC, BlockRecord, BundleReader, InvalidBundle
+from node.primitives.bundle import MAGIC, BlockRecord, InvalidBundle
+from node.primitives.bundle_stream import BundleReader
 from node.primitives.errors import InvalidBlock, InvalidInput, Unavailable
 from node.primitives.header import Header
 from node.primitives.types import BlockHash, Height

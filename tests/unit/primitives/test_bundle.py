@@ -19,7 +19,6 @@ from node.primitives.bundle import (
     AncestorRecord,
     BlockRecord,
     BundleHeader,
-    BundleReader,
     EndRecord,
     EvidenceRecord,
     FilePart,
@@ -34,6 +33,7 @@ from node.primitives.bundle import (
     decode_record,
     sign_bundle,
 )
+from node.primitives.bundle_stream import BundleReader
 from node.primitives.crypto import recover_address, sha256
 from node.primitives.types import Address, BlockHash, Hash32, Height
 from tests.support.ledger import key_of

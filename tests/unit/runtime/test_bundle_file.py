@@ -13,16 +13,15 @@ from node.primitives.bundle import (
     AncestorRecord,
     BlockRecord,
     BundleHeader,
-    BundleReader,
     EndRecord,
     FilePart,
     FileRecord,
     InvalidBundle,
-    Piece,
     RecoveryRecord,
     SnapshotRecord,
     StateChunk,
 )
+from node.primitives.bundle_stream import BundleReader, Piece
 from node.primitives.crypto import sha256
 from node.primitives.errors import Misconfigured
 from node.primitives.types import Hash32, Height
