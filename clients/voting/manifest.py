@@ -36,6 +36,7 @@ class _Part(BaseModel):
 _HEX32 = r"^[0-9a-f]{64}$"
 _POINT = r"^0[23][0-9a-f]{64}$"
 _ADDRESS = r"^0x[0-9a-f]{40}$"
+_URL = r"^https?://[!-~]{1,200}$"
 _NAME = Field(min_length=1, max_length=200)
 
 
@@ -66,17 +67,42 @@ class TrusteeKeys(_Part):
     """One municipality's part: its node key and its shares of both keys."""
 
     municipality: str = _NAME
+    municipality_id: int = Field(ge=1, le=255)
+    account: str = Field(pattern=_ADDRESS)
     node: str = Field(pattern=_POINT)
+    encryption_key: str = Field(pattern=_POINT)
     ballot_share: str = Field(pattern=_POINT)
     roll_share: str = Field(pattern=_POINT)
+    url: str = Field(pattern=_URL)
+
+
+class Registrar(_Part):
+    """The commission, first of the list, or a witness of it."""
+
+    municipality: str = _NAME
+    account: str = Field(pattern=_ADDRESS)
+    receipt_key: str = Field(pattern=_POINT)
+    attestor_key: str = Field(pattern=r"^(0[23][0-9a-f]{64})?$")
+    """Empty for a witness."""
+
+
+class BallotRelay(_Part):
+    """Who takes ballots and brings them to the box."""
+
+    municipality: str = _NAME
+    account: str = Field(pattern=_ADDRESS)
+    receipt_key: str = Field(pattern=_POINT)
+    url: str = Field(pattern=_URL)
 
 
 class Limits(_Part):
-    """Bounds that the contract enforces."""
+    """Bounds that the contract enforces; ``cast_blocks`` is the deadline of a ballot receipt."""
 
     max_sequence: int = Field(ge=1, le=1_000)
     min_interval_s: int = Field(ge=0, le=86_400)
     max_rekey: int = Field(ge=0, le=100)
+    mix_time_s: int = Field(ge=10, le=86_400)
+    cast_blocks: int = Field(ge=1, le=100_000)
 
 
 class EligibleList(_Part):
@@ -107,9 +133,9 @@ class Manifest(_Part):
     roll_key: str = Field(pattern=_POINT)
     ballot_transcript: str = Field(pattern=_HEX32)
     roll_transcript: str = Field(pattern=_HEX32)
-    registrars: list[str] = Field(min_length=1, max_length=64)
+    registrars: list[Registrar] = Field(min_length=1, max_length=64)
     attestations: int = Field(ge=1, le=64)
-    relays: list[str] = Field(min_length=1, max_length=64)
+    relays: list[BallotRelay] = Field(min_length=1, max_length=64)
     token_modulus: str = Field(pattern=r"^[0-9a-f]{512}$")
     limits: Limits
     eligible: EligibleList
@@ -139,7 +165,23 @@ class Manifest(_Part):
             "mixers are not distinct trustees",
         )
         _require(self.min_mixes <= len(self.mixers), "more mixes demanded than mixers named")
+        self._check_parties()
         return self
+
+    def _check_parties(self) -> None:
+        """Check that nobody has a role twice, as the contract does."""
+        _require(bool(self.registrars[0].attestor_key), "the commission has no attestor key")
+        _require(
+            self.threshold <= len(self.registrars) and self.attestations <= len(self.registrars),
+            "more registrars demanded than named",
+        )
+        for what, values in (
+            ("municipality", [trustee.municipality_id for trustee in self.trustees]),
+            ("account", [trustee.account for trustee in self.trustees]),
+        ):
+            _require(len(set(values)) == len(values), f"two trustees have one {what}")
+        accounts = [registrar.account for registrar in self.registrars]
+        _require(len(set(accounts)) == len(accounts), "two registrars have one account")
 
     @property
     def eid(self) -> bytes:

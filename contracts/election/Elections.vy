@@ -40,6 +40,8 @@ STYLE_RACE_COUNT_MAX: constant(uint256) = 256
 CANDIDATE_COUNT_MAX: constant(uint256) = 1000
 SEQUENCE_MAX: constant(uint256) = 1000
 INTERVAL_S_MAX: constant(uint256) = 86400
+MIX_TIME_S_MIN: constant(uint256) = 10
+MIX_TIME_S_MAX: constant(uint256) = 86400
 NUMBER_MAX: constant(uint256) = 2 ** 16 - 1
 TIME_MAX: constant(uint256) = 2 ** 53 - 1
 WORD: constant(uint256) = 2 ** 64 - 1
@@ -64,11 +66,15 @@ struct Terms:
     freezes_at: uint256
     max_sequence: uint256
     min_interval_s: uint256
+    # How long a mixer's turn lasts before it may be passed over.
+    mix_time_s: uint256
     threshold: uint256
     attestations: uint256
     min_mixes: uint256
     # Municipality ids; trustee j is the j-th, from 1.
     trustees: DynArray[uint256, PARTY_COUNT_MAX]
+    # The account with which each of them acts.
+    trustee_accounts: DynArray[address, PARTY_COUNT_MAX]
     # Trustees' numbers, in the order in which they mix.
     mixers: DynArray[uint256, PARTY_COUNT_MAX]
     registrars: DynArray[address, PARTY_COUNT_MAX]
@@ -93,6 +99,8 @@ registrar_number: public(HashMap[bytes32, HashMap[address, uint256]])
 candidate_count: public(HashMap[bytes32, HashMap[uint256, uint256]])
 # A municipality's number among the trustees, from 1; 0 for none.
 trustee_number: public(HashMap[bytes32, HashMap[uint256, uint256]])
+# The municipality for which an account acts as trustee; 0 for none.
+trustee_municipality: public(HashMap[bytes32, HashMap[address, uint256]])
 # The trustee that mixes in a round, from 1; 0 after the last.
 mixer_at: public(HashMap[bytes32, HashMap[uint256, uint256]])
 draft_of: public(HashMap[bytes32, bytes32])
@@ -148,7 +156,7 @@ def announce(eid: bytes32, terms: Terms) -> bool:
         abi_encode(
             eid,
             terms,
-            method_id=method_id("announce(bytes32,(bytes32,bool,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256[],uint256[],address[],address[],(uint256,uint256)[],(uint256,uint256)[]))"),
+            method_id=method_id("announce(bytes32,(bytes32,bool,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256[],address[],uint256[],address[],address[],(uint256,uint256)[],(uint256,uint256)[]))"),
         )
     )
     if not majority._vote(id, municipality, active):
@@ -237,12 +245,13 @@ def quorums(eid: bytes32) -> IElections.Quorums:
 @view
 def trustee(eid: bytes32, account: address) -> uint256:
     """
-    @notice Return the number of the trustee that `account` acts for, 0 when it acts for none: it
-            is the voting account of an active municipality among the election's trustees.
+    @notice Return the number of the trustee that `account` acts for, 0 when it acts for none: the
+            terms name it, and its municipality is active.
     """
-    municipality: uint256 = 0
+    municipality: uint256 = self.trustee_municipality[eid][account]
+    voter: uint256 = 0
     active: uint256 = 0
-    municipality, active = staticcall IMunicipalities(MUNICIPALITIES).voter(account)
+    voter, active = staticcall IMunicipalities(MUNICIPALITIES).voter(self)
     if municipality == 0 or active & (1 << municipality) == 0:
         return 0
     return self.trustee_number[eid][municipality]
@@ -261,6 +270,8 @@ def _check_windows(terms: Terms):
     assert terms.max_sequence > 0, "elections: no ballot allowed"
     assert terms.max_sequence <= SEQUENCE_MAX, "elections: too many ballots of a key"
     assert terms.min_interval_s <= INTERVAL_S_MAX, "elections: interval too long"
+    assert terms.mix_time_s >= MIX_TIME_S_MIN, "elections: mixing time too short"
+    assert terms.mix_time_s <= MIX_TIME_S_MAX, "elections: mixing time too long"
 
 
 @internal
@@ -277,12 +288,21 @@ def _set_parties(eid: bytes32, terms: Terms):
     assert terms.min_mixes > 0, "elections: no mix"
     assert terms.min_mixes <= len(terms.mixers), "elections: mixes above mixers"
     assert len(terms.relays) > 0, "elections: no relay"
+    assert (
+        len(terms.trustee_accounts) == trustee_count
+    ), "elections: not one account for each trustee"
     number: uint256 = 0
     for municipality: uint256 in terms.trustees:
+        account: address = terms.trustee_accounts[number]
         number += 1
         assert municipality != 0, "elections: no such municipality"
         assert self.trustee_number[eid][municipality] == 0, "elections: trustee named twice"
+        assert account != empty(address), "elections: empty trustee account"
+        assert (
+            self.trustee_municipality[eid][account] == 0
+        ), "elections: trustee account named twice"
         self.trustee_number[eid][municipality] = number
+        self.trustee_municipality[eid][account] = municipality
     mixing: uint256 = 0
     number = 0
     for mixer: uint256 in terms.mixers:
@@ -350,6 +370,7 @@ def _set_terms(eid: bytes32, terms: Terms, style_count: uint256):
         threshold=terms.threshold,
         attestations=terms.attestations,
         min_mixes=terms.min_mixes,
+        mix_time_s=terms.mix_time_s,
         mixer_count=len(terms.mixers),
         style_count=style_count,
     )

@@ -37,7 +37,6 @@ initializes: confirmations
 
 BALLOTS: constant(uint256) = 66
 ROLL: constant(uint256) = 82
-MIX_TIME_S: public(constant(uint256)) = 3600
 NUMBERS_SIZE_MAX: constant(uint256) = 8 * 1002
 NUMBER_SIZE: constant(uint256) = 8
 RESULT_TAG: constant(bytes32) = sha256("JMEV1/result")
@@ -233,8 +232,9 @@ def skip_mixer(eid: bytes32, kind: uint256, number: uint256, round: uint256) -> 
         staticcall IElections(ELECTIONS).mixer_at(eid, round) != 0
     ), "tally_board: all have mixed"
     assert tally.output == empty(bytes32), "tally_board: mix is posted"
+    quorums: IElections.Quorums = staticcall IElections(ELECTIONS).quorums(eid)
     assert (
-        block.timestamp >= tally.round_began_at + MIX_TIME_S
+        block.timestamp >= tally.round_began_at + quorums.mix_time_s
     ), "tally_board: mixer still has time"
     if not self._confirm(
         "skip",
@@ -244,7 +244,7 @@ def skip_mixer(eid: bytes32, kind: uint256, number: uint256, round: uint256) -> 
         round,
         keccak256("skip"),
         trustee,
-        staticcall IElections(ELECTIONS).quorums(eid),
+        quorums,
     ):
         return False
     self._end_round(eid, kind, number, tally, False)

@@ -18,6 +18,7 @@ from tests.support.election import (
     FREEZES_AT_S,
     MAX_SEQUENCE,
     MIN_INTERVAL_S,
+    MIX_TIME_S,
     OPENS_AT_S,
     STYLES,
     Election,
@@ -47,7 +48,7 @@ def test_announced_terms_stand_as_announced(election: Election) -> None:
     election.announce()
     elections = election.elections
 
-    assert elections.quorums(EID) == (True, FREEZES_AT_S, 3, 2, 3, 4, 3)
+    assert elections.quorums(EID) == (True, FREEZES_AT_S, 3, 2, 3, MIX_TIME_S, 4, 3)
     assert elections.draft_of(EID) == DRAFT_ID
     relay = actor("relay 1")
     assert elections.ballot_rules(EID, relay) == (
@@ -74,8 +75,8 @@ def test_the_event_holds_the_terms_whole(election: Election) -> None:
     event = election.elections.get_logs()[-1]
 
     assert (event.eid, event.draft_id) == (EID, DRAFT_ID)
-    assert tuple(event.terms)[:10] == Terms().encode()[:10]
-    assert [tuple(pair) for pair in event.terms[15]] == list(Terms().style_races)
+    assert tuple(event.terms)[:11] == Terms().encode()[:11]
+    assert [tuple(pair) for pair in event.terms[17]] == list(Terms().style_races)
 
 
 def test_a_vote_stands_under_its_own_call(election: Election) -> None:
@@ -185,6 +186,23 @@ FIRST_S = 1_790_000_000
         pytest.param({"max_sequence": 0}, "no ballot allowed", id="no ballot"),
         pytest.param({"max_sequence": 1_001}, "too many ballots of a key", id="1001 ballots"),
         pytest.param({"min_interval_s": 86_401}, "interval too long", id="over a day"),
+        pytest.param({"mix_time_s": 9}, "mixing time too short", id="9 seconds to mix"),
+        pytest.param({"mix_time_s": 86_401}, "mixing time too long", id="over a day to mix"),
+        pytest.param(
+            {"trustee_accounts": Terms().trustee_accounts[:3]},
+            "not one account for each trustee",
+            id="3 accounts of 4",
+        ),
+        pytest.param(
+            {"trustee_accounts": (*Terms().trustee_accounts[:3], "0x" + "00" * 20)},
+            "empty trustee account",
+            id="account 0",
+        ),
+        pytest.param(
+            {"trustee_accounts": (*Terms().trustee_accounts[:3], Terms().trustee_accounts[0])},
+            "trustee account named twice",
+            id="account twice",
+        ),
         pytest.param({"threshold": 0}, "no threshold", id="no threshold"),
         pytest.param({"threshold": 5}, "threshold above trustees", id="threshold 5 of 4"),
         pytest.param({"attestations": 0}, "no attestation", id="no attestation"),
@@ -251,6 +269,8 @@ def test_terms_outside_their_bounds_are_never_announced(
         pytest.param({"max_sequence": 1}, id="one ballot"),
         pytest.param({"max_sequence": 1_000, "min_interval_s": 0}, id="1000 ballots"),
         pytest.param({"min_interval_s": 86_400}, id="one a day"),
+        pytest.param({"mix_time_s": 10}, id="shortest mixing time"),
+        pytest.param({"mix_time_s": 86_400}, id="longest mixing time"),
         pytest.param({"threshold": 4, "attestations": 4, "min_mixes": 4}, id="all of all"),
         pytest.param({"races": ((0, 1), (1, 3), (4, 1), (9, 1))}, id="race 0"),
         pytest.param(
@@ -309,12 +329,17 @@ def test_an_abandoned_elections_window_never_comes(election: Election) -> None:
     assert (opens_at, closes_at) == (2**256 - 1, CLOSES_AT_S)
 
 
-def test_a_trustee_is_the_voting_account_of_an_active_municipality(election: Election) -> None:
-    election.announce(replace(Terms(), trustees=(3, 1, 2), mixers=(1, 2, 3)))
+def test_a_trustee_acts_with_its_account_while_its_municipality_is_active(
+    election: Election,
+) -> None:
     city, elections = election.city, election.elections
+    accounts = tuple(city.services[at - 1] for at in (3, 1, 2))
+    election.announce(
+        replace(Terms(), trustees=(3, 1, 2), trustee_accounts=accounts, mixers=(1, 2, 3))
+    )
 
-    numbers = [elections.trustee(EID, account) for account in city.accounts]
+    numbers = [elections.trustee(EID, account) for account in city.services]
     assert numbers == [2, 3, 1, 0]
-    assert elections.trustee(EID, OUTSIDER) == 0
+    assert [elections.trustee(EID, account) for account in (OUTSIDER, city.accounts[0])] == [0, 0]
     city.vote(city.municipalities, "deactivate", 3, voters=(1, 2, 4))
-    assert elections.trustee(EID, city.accounts[2]) == 0
+    assert elections.trustee(EID, city.services[2]) == 0

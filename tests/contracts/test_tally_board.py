@@ -15,6 +15,7 @@ from tests.support.city import City, actor
 from tests.support.election import (
     CLOSES_AT_S,
     FREEZES_AT_S,
+    MIX_TIME_S,
     OPENS_AT_S,
     Election,
     Voter,
@@ -23,7 +24,6 @@ from tests.support.election import (
 from tests.support.voting import EID
 
 B, R = 66, 82
-MIX_TIME_S = 3_600
 FIRST = b"\x01" * 32
 PROOF = b"\xee" * 32
 ROOT = b"\xaa" * 32
@@ -396,7 +396,7 @@ def test_nobody_but_a_trustee_takes_part(decrypted: Election) -> None:
         ("post_share", (B, 1, digest(5), FIRST, PROOF)),
         ("publish_result", (1, numbers(1, 2, 0, 0, 1))),
     ]
-    for account in (actor("outsider"), city.services[0], actor("registrar 1"), city.accounts[3]):
+    for account in (actor("outsider"), city.accounts[0], actor("registrar 1"), city.services[3]):
         for call, arguments in calls:
             with city.acting(account), boa.reverts(NO_TRUSTEE):
                 getattr(board, call)(EID, *arguments)

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.city import City
-from tests.support.election import FREEZES_AT_S, Election, Terms, go_to
+from tests.support.election import FREEZES_AT_S, MIX_TIME_S, Election, Terms, go_to
 from tests.support.voting import EID
 
 KIND, STYLE, ROWS = 82, 7, 4
 MIXERS = (2, 1, 4)
 THRESHOLD, MIN_MIXES = 3, 2
-MIX_TIME_S = 3_600
 PROOF = b"\xee" * 32
 TRUSTEES = st.sampled_from([1, 2, 3, 4])
 

@@ -14,8 +14,8 @@ from clients.voting.batch import Refusal, encode_batch
 from clients.voting.group import Point, decode_point_xy, generator_multiple
 from contracts.artifact import load_artifact
 from node.primitives.crypto import PrivateKey
-from tests.support.city import City, actor
-from tests.support.ledger import GENESIS_TIME_S, key_of
+from tests.support.city import City, actor, text_of
+from tests.support.ledger import GENESIS_TIME_S, SERVICE_KEYS, key_of
 from tests.support.voting import EID, SeededNonces
 
 DRAFT_ID: Final = b"\xd1" * 32
@@ -23,6 +23,7 @@ OPENS_AT_S: Final = GENESIS_TIME_S + 10_000
 CLOSES_AT_S: Final = OPENS_AT_S + 86_400
 FREEZES_AT_S: Final = CLOSES_AT_S + 3_600
 MIN_INTERVAL_S: Final = 60
+MIX_TIME_S: Final = 1_800
 MAX_SEQUENCE: Final = 5
 ELECTION_SECRET: Final = 1_234_567
 ELECTION_KEY: Final = generator_multiple(ELECTION_SECRET)
@@ -32,7 +33,8 @@ STYLES: Final = {7: (1, 4), 8: (1,), 9: (1, 4, 9)}
 """Style and its races."""
 ANNOUNCE: Final = (
     "announce(bytes32,(bytes32,bool,uint256,uint256,uint256,uint256,uint256,uint256,uint256,"
-    "uint256,uint256[],uint256[],address[],address[],(uint256,uint256)[],(uint256,uint256)[]))"
+    "uint256,uint256,uint256[],address[],uint256[],address[],address[],(uint256,uint256)[],"
+    "(uint256,uint256)[]))"
 )
 
 
@@ -47,10 +49,12 @@ class Terms:
     freezes_at: int = FREEZES_AT_S
     max_sequence: int = MAX_SEQUENCE
     min_interval_s: int = MIN_INTERVAL_S
+    mix_time_s: int = MIX_TIME_S
     threshold: int = 3
     attestations: int = 2
     min_mixes: int = 3
     trustees: tuple[int, ...] = (1, 2, 3, 4)
+    trustee_accounts: tuple[str, ...] = tuple(text_of(key.address) for key in SERVICE_KEYS)
     mixers: tuple[int, ...] = (2, 1, 4, 3)
     registrars: tuple[str, ...] = tuple(actor(f"registrar {at}") for at in range(1, 5))
     relays: tuple[str, ...] = tuple(actor(f"relay {at}") for at in range(1, 5))
@@ -133,7 +137,7 @@ class Outcome:
 
 
 class Election:
-    """The four contracts, and who acts on them."""
+    """The five contracts, and who acts on them."""
 
     def __init__(self, city: City) -> None:
         """Create the contracts."""
@@ -141,6 +145,7 @@ class Election:
         self.elections = create("Elections")
         self.box = create("BallotBox", self.elections.address)
         self.credentials = create("Credentials", self.elections.address)
+        self.bulletin = create("Bulletin", self.elections.address)
         self.board = create(
             "TallyBoard", self.elections.address, self.credentials.address, self.box.address
         )
@@ -188,7 +193,7 @@ class Election:
         """Let these trustees confirm in order; return what the last got."""
         is_done = False
         for number in trustees:
-            with self.city.acting(self.city.accounts[number - 1]):
+            with self.city.acting(self.city.services[number - 1]):
                 is_done = getattr(self.board, call)(EID, *arguments)
         return is_done
 

@@ -40,9 +40,13 @@ def fields(**changes: Any) -> dict[str, Any]:
         "trustees": [
             {
                 "municipality": name,
+                "municipality_id": at - 1,
+                "account": "0x" + f"{at:02x}" * 20,
                 "node": point(at),
+                "encryption_key": point(at + 30),
                 "ballot_share": point(at + 10),
                 "roll_share": point(at + 20),
+                "url": f"https://{at}.example.lg.jp",
             }
             for at, name in enumerate(("つくば市", "五霞町", "境町", "茨城県"), 2)
         ],
@@ -50,11 +54,32 @@ def fields(**changes: Any) -> dict[str, Any]:
         "roll_key": point(41),
         "ballot_transcript": "33" * 32,
         "roll_transcript": "44" * 32,
-        "registrars": ["つくば市"],
+        "registrars": [
+            {
+                "municipality": name,
+                "account": "0x" + f"{at:02x}" * 20,
+                "receipt_key": point(at + 50),
+                "attestor_key": point(60) if at == 2 else "",
+            }
+            for at, name in enumerate(("つくば市", "五霞町", "境町"), 2)
+        ],
         "attestations": 2,
-        "relays": ["0x" + "55" * 20],
+        "relays": [
+            {
+                "municipality": "五霞町",
+                "account": "0x" + "55" * 20,
+                "receipt_key": point(70),
+                "url": "https://5.example.lg.jp",
+            }
+        ],
         "token_modulus": "ab" * 256,
-        "limits": {"max_sequence": 50, "min_interval_s": 10, "max_rekey": 5},
+        "limits": {
+            "max_sequence": 50,
+            "min_interval_s": 10,
+            "max_rekey": 5,
+            "mix_time_s": 600,
+            "cast_blocks": 300,
+        },
         "eligible": {"root": "66" * 32, "size": 3, "file_digest": "77" * 32},
         "mixers": [1, 2, 3, 4],
         "min_mixes": 3,
@@ -114,7 +139,7 @@ def test_every_field_is_in_the_election_id(field: str) -> None:
         changed = value[:-1] + ("4" if value[-1] != "4" else "5")
         changed = point(99) if field.endswith("_key") else changed
     elif isinstance(value, list):
-        is_short = field in ("races", "trustees") or len(value) == 1
+        is_short = field in ("races", "trustees", "registrars") or len(value) == 1
         changed = first_renamed(value) if is_short else value[:-1]
     else:
         changed = {**value, sorted(value)[0]: other(value[sorted(value)[0]])}
@@ -138,6 +163,12 @@ def first_renamed(values: list[Any]) -> list[Any]:
     return [values[0][:-1] + "9", *values[1:]]
 
 
+def renamed_trustee(name: str) -> list[dict[str, Any]]:
+    """Return the trustees, the last with a value of the first."""
+    trustees = fields()["trustees"]
+    return [*trustees[:-1], {**trustees[-1], name: trustees[0][name]}]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -157,6 +188,17 @@ def first_renamed(values: list[Any]) -> list[Any]:
             {"styles": [{"style": 1, "name": "x", "races": [2, 1]}]}, id="races unordered"
         ),
         pytest.param({"title": ""}, id="no title"),
+        pytest.param({"attestations": 4}, id="more attestations than registrars"),
+        pytest.param({"registrars": fields()["registrars"][:2]}, id="threshold above registrars"),
+        pytest.param({"registrars": fields()["registrars"][1:] * 2}, id="no attestor key"),
+        pytest.param(
+            {"registrars": [*fields()["registrars"], fields()["registrars"][0]]},
+            id="a registrar named twice",
+        ),
+        pytest.param({"trustees": renamed_trustee("account")}, id="76 two trustees, one account"),
+        pytest.param(
+            {"trustees": renamed_trustee("municipality_id")}, id="76 one municipality twice"
+        ),
     ],
 )
 def test_a_manifest_that_breaks_a_rule_is_refused(changes: dict[str, Any]) -> None:
