@@ -32,6 +32,7 @@ from services.example.service import SERVICE, SOURCE
 from services.example.settings import ExampleSettings
 from services.kit.clock import Clock
 from services.kit.keys import Key, algorithm_of, load_private_key
+from services.kit.settings import KitSettings
 from services.localnet import ISSUER, RESIDENTS_KEY_FILE, SETTINGS_FILE, LocalTown
 from services.relay.operations import compute_word, read_tail
 
@@ -47,8 +48,8 @@ CONTACT: Final = "029-000-0000"
 class Resident:
     """A resident with a device, as the development issuer vouches for."""
 
-    settings: ExampleSettings
-    """The noticeboard's settings: what its tokens must say."""
+    kit: KitSettings
+    """The service's settings: what its tokens must say."""
     issuer_key: Key
     """The issuer's key."""
     device_key: ECKey
@@ -56,7 +57,7 @@ class Resident:
 
     def headers(self, method: str, path: str, *, now_s: int) -> dict[str, str]:
         """Return the headers of one request."""
-        kit = self.settings.kit
+        kit = self.kit
         token = _sign(
             self.issuer_key,
             {"typ": "at+jwt", "kid": self.issuer_key.thumbprint()},
@@ -103,7 +104,7 @@ async def try_out(town: LocalTown, *, clock: Clock) -> dict[str, object]:
     """
     settings = SERVICE.load_settings(town.example / SETTINGS_FILE)
     resident = Resident(
-        settings=settings,
+        kit=settings.kit,
         issuer_key=load_private_key(town.example / RESIDENTS_KEY_FILE),
         device_key=ECKey.generate_key("P-256"),
     )

@@ -131,7 +131,7 @@ class Office:
 async def _post(town: LocalTown) -> str:
     settings = EXAMPLE.load_settings(town.example / SETTINGS_FILE)
     resident = Resident(
-        settings=settings,
+        kit=settings.kit,
         issuer_key=load_private_key(town.example / RESIDENTS_KEY_FILE),
         device_key=ECKey.generate_key("P-256"),
     )

@@ -29,6 +29,7 @@ from services.kit.outbox import publish, subscribe
 from services.kit.tables import AUDIT_ENTRIES
 from tests.support.board_service import BOARD, BoardSettings, write_board_settings
 from tests.support.events import HUB, MORNING, make_event, make_subscriber
+from tests.support.postgres import shared_cluster
 from tests.support.tokens import People
 
 T = TypeVar("T")
@@ -184,6 +185,25 @@ def test_a_backup_is_restored_by_commands_that_say_what_comes_next(config: Path)
     assert restored["next"][0].endswith("daicho service board migrate")
     assert f"--subscriber board {made['taken']}" in restored["next"][2]
     assert len(due(config)) == 1
+
+
+@pytest.mark.slow
+def test_the_same_commands_back_postgresql_up(tmp_path: Path) -> None:
+    cluster = shared_cluster()
+    path = write_board_settings(tmp_path, PEOPLE)
+    sqlite = f"sqlite+aiosqlite:///{tmp_path / 'board.db'}"
+    first, second = cluster.make_database(), cluster.make_database()
+    path.write_text(path.read_text().replace(sqlite, first))
+    assert run(path, "migrate").exit_code == 0
+    made = answer(path, "backup", tmp_path / "backups")
+    assert "holds tables" in refusal(path, "restore", made["backup"])
+    path.write_text(path.read_text().replace(first, second))
+
+    restored = answer(path, "restore", made["backup"])
+
+    assert restored["restored"] == second.partition("@/")[2].partition("?")[0]
+    assert answer(path, "jobs", "list") == []
+    assert answer(path, "audit", "verify")["findings"] == []
 
 
 def test_a_damaged_backup_is_not_restored(config: Path) -> None:
