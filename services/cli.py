@@ -29,6 +29,10 @@ SERVICES: Final[dict[str, tuple[str, str]]] = {
         "services.relay.service:SERVICE",
         "Signs and sends what services write to the ledger.",
     ),
+    "election": (
+        "services.election.service:SERVICE",
+        "Elections: commission, trustee, ballot relay, public record.",
+    ),
     "example": ("services.example.service:SERVICE", "A noticeboard; begin a new service from it."),
 }
 """Every service: ``module:attribute`` of its ``Service``, and a line for the help."""

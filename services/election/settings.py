@@ -1,0 +1,104 @@
+"""What the election service is told by its operator."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.kit.settings import KitSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """A node whose public port the service reads."""
+
+    name: str
+    """For logs."""
+    url: str
+    """Its address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    """The municipality's relay."""
+
+    key_file: Path
+    """Public key with which the relay signs its events, a JWK."""
+    endpoint: str
+    """Where it takes events, as ``http://127.0.0.1:8601/events``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractSettings:
+    """Addresses of the five election contracts."""
+
+    elections: str
+    """``Elections``."""
+    credentials: str
+    """``Credentials``."""
+    ballot_box: str
+    """``BallotBox``."""
+    tally_board: str
+    """``TallyBoard``."""
+    bulletin: str
+    """``Bulletin``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MunicipalitySettings:
+    """This municipality, as the ledger knows it."""
+
+    id: int
+    """Its number in ``Municipalities``."""
+    account: str
+    """Account of its relay, with which it acts in elections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerSettings:
+    """Another municipality's election service."""
+
+    municipality: int
+    """Its number in ``Municipalities``."""
+    name: str
+    """Its ``kit.auth.audience``, and the name it signs its calls with."""
+    url: str
+    """Where it is."""
+    tenant: str
+    """Its tenant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrusteeSettings:
+    """The trustee's role; the keys are with the custodian."""
+
+    custodian_socket: Path
+    """Unix socket of ``daicho service election custodian``."""
+    node_key: str
+    """Public key of the municipality's node, compressed, in hexadecimal digits."""
+    workers: int = 1
+    """Processes that mix, verify and decrypt; about 1 GB of memory each at 200,000 rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElectionSettings:
+    """The election service's settings file. A role without its table is off."""
+
+    genesis_file: Path
+    """The network's genesis file; reading starts there."""
+    events_key_file: Path
+    """Key with which the service signs its events, a JWK."""
+    files: Path
+    """Folder of the elections' files."""
+    nodes: tuple[NodeSettings, ...]
+    """Nodes to ask, in this order."""
+    relay: RelaySettings
+    """The relay."""
+    contracts: ContractSettings
+    """The contracts."""
+    municipality: MunicipalitySettings
+    """This municipality."""
+    peers: tuple[PeerSettings, ...] = ()
+    """The other municipalities' services."""
+    trustee: TrusteeSettings | None = None
+    """Trustee and mixer."""
+    kit: KitSettings = field()
+    """The kit's table; exactly one tenant."""
