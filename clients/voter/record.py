@@ -19,7 +19,7 @@ from clients.voting.group import decode_point
 from clients.voting.manifest import Manifest
 from clients.voting.receipts import V_OFFSET, ballot_receipt_hash, check_receipt
 from clients.voting.roll import decode_entry
-from node.primitives.errors import InvalidInput
+from node.primitives.errors import InvalidInput, MalformedMessage
 from node.primitives.json_text import decode_json
 from node.primitives.types import Signature
 
@@ -177,7 +177,7 @@ def decode_record(data: bytes) -> DeviceRecord:
             ballots=tuple(_read_ballot(each) for each in shown["ballots"]),
             is_withdrawn=bool(shown["is_withdrawn"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, MalformedMessage) as error:
         raise InvalidRecord("record: malformed", rule="VOTE-RECORD") from error
 
 

@@ -1,1 +1,1 @@
-"""The ballot relay: takes ballots, checks them, gives receipts, brings them to the box in batches."""
+"""The ballot relay: takes ballots, checks them, gives receipts, sends batches."""

@@ -1,4 +1,4 @@
-"""Which pending ballots go to the box next, in an order that says nothing; and what became of them.
+"""Which pending ballots go to the box next, in an order that says nothing.
 
 One ballot of a key goes at a time, because the next one counts on it. A batch is shuffled, so that
 its order does not tell who came when.
@@ -6,12 +6,11 @@ its order does not tell who came when.
 Spec: CAST-BATCH, BOX-BATCH.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
+from eth_abi.abi import encode
 
 from clients.voting.ballot import compute_ballot_hash
 from clients.voting.batch import BALLOT_COUNT_MAX, encode_item
@@ -55,6 +54,11 @@ class Pending:
     def item(self) -> bytes:
         """Return the ballot as the box takes it."""
         return encode_item(self.core, self.signature)
+
+    @property
+    def hash(self) -> bytes:
+        """Return d."""
+        return compute_ballot_hash(self.core)
 
     @property
     def gas(self) -> int:
@@ -127,46 +131,3 @@ def encode_cast(eid: bytes, batch: Iterable[Pending]) -> bytes:
 def gas_of(batch: Iterable[Pending]) -> int:
     """Return the gas to allow for a batch."""
     return GAS_BASE + sum(each.gas for each in batch)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CastItem:
-    """One item of a batch as it stands in a transaction."""
-
-    core: bytes
-    """The core, or whatever was in its place."""
-    signature: bytes
-    """65 bytes."""
-
-    @property
-    def hash(self) -> bytes:
-        """Return d."""
-        return compute_ballot_hash(self.core)
-
-
-def decode_cast(data: bytes) -> tuple[bytes, tuple[CastItem, ...]] | None:
-    """Return election and items of a `cast`, None when the data is no such call.
-
-    What follows the arguments, as the relay's tail, is passed over.
-
-    Spec: BOX-BATCH.
-    """
-    if data[:4] != CAST:
-        return None
-    try:
-        eid, batch = decode(["bytes32", "bytes"], data[4:], strict=False)
-    except (DecodingError, OverflowError, ValueError):
-        return None
-    return bytes(eid), tuple(_items(bytes(batch)))
-
-
-def _items(batch: bytes) -> Iterator[CastItem]:
-    at = 0
-    while at + 2 <= len(batch):
-        size = int.from_bytes(batch[at : at + 2], "big")
-        core = batch[at + 2 : at + 2 + size]
-        signature = batch[at + 2 + size : at + 2 + size + 65]
-        if len(core) < size or len(signature) < 65:
-            return
-        yield CastItem(core=core, signature=signature)
-        at += 2 + size + 65

@@ -11,10 +11,18 @@ from typing import Final
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from node.primitives.crypto import keccak256
+from clients.voting.batch import Refusal as BoxRefusal
 from services.election.ballots.batching import Pending, Recorded
 from services.election.ballots.checking import KeyStanding
-from services.election.ballots.tables import BATCHES, BOX, KEYS, QUEUE, WITHDRAWALS
+from services.election.ballots.tables import ABSORBED, BATCHES, KEYS, QUEUE, WITHDRAWALS
+from services.election.board.tables import BALLOTS, REFUSALS
+from services.election.board.tables import WITHDRAWALS as WITHDRAWN
+
+RETRIED: Final = frozenset({BoxRefusal.INTERVAL, BoxRefusal.SEQUENCE})
+"""Refusals that another ballot of the key explains; the next pass looks again."""
+
+ABSORB_MAX: Final = 2_000
+"""Ballots taken over from the board at once."""
 
 CHOOSE_MAX: Final = 4_096
 """Pending ballots looked at for one batch."""
@@ -83,34 +91,35 @@ async def find_queued(tx: AsyncConnection, scope: Scope, ballot_hash: bytes) -> 
 
 async def find_placed(tx: AsyncConnection, scope: Scope, ballot_hash: bytes) -> Placed | None:
     """Return where the box holds a ballot, None when it does not."""
-    query = select(BOX).where(
-        BOX.c.tenant == scope.tenant, BOX.c.eid == scope.eid, BOX.c.hash == ballot_hash
+    query = select(BALLOTS).where(
+        BALLOTS.c.tenant == scope.tenant,
+        BALLOTS.c.eid == scope.eid,
+        BALLOTS.c.digest == ballot_hash,
     )
     row = (await tx.execute(query)).one_or_none()
     if row is None:
         return None
-    return Placed(height=row.height, index=row.position, transaction=bytes(row.transaction_hash))
+    return Placed(height=row.height, index=row.number, transaction=bytes(row.transaction_hash))
 
 
 async def load_standing(tx: AsyncConnection, scope: Scope, key: bytes) -> KeyStanding:
     """Return what is known of a key: box and queue."""
-    known = select(KEYS).where(
-        KEYS.c.tenant == scope.tenant,
-        KEYS.c.eid == scope.eid,
-        KEYS.c.key_hash == keccak256(key),
+    known = select(KEYS.c.sequence).where(
+        KEYS.c.tenant == scope.tenant, KEYS.c.eid == scope.eid, KEYS.c.key == key
     )
-    row = (await tx.execute(known)).one_or_none()
     waiting = select(func.max(QUEUE.c.sequence)).where(
         QUEUE.c.tenant == scope.tenant,
         QUEUE.c.eid == scope.eid,
         QUEUE.c.key == key,
         QUEUE.c.state.in_((BallotState.PENDING, BallotState.SENT)),
     )
-    queued = (await tx.execute(waiting)).scalar()
+    withdrawn = select(WITHDRAWN.c.height).where(
+        WITHDRAWN.c.tenant == scope.tenant, WITHDRAWN.c.eid == scope.eid, WITHDRAWN.c.key == key
+    )
     return KeyStanding(
-        recorded=0 if row is None else row.sequence,
-        queued=queued or 0,
-        is_withdrawn=row is not None and row.is_withdrawn,
+        recorded=(await tx.execute(known)).scalar() or 0,
+        queued=(await tx.execute(waiting)).scalar() or 0,
+        is_withdrawn=(await tx.execute(withdrawn)).scalar() is not None,
     )
 
 
@@ -182,18 +191,16 @@ async def load_recorded(
     tx: AsyncConnection, scope: Scope, keys: Collection[bytes]
 ) -> dict[bytes, Recorded]:
     """Return what the box has of these keys, by key."""
-    hashes = {bytes(keccak256(key)): key for key in keys}
     found: dict[bytes, Recorded] = {}
-    names = sorted(hashes)
+    names = sorted(keys)
     for at in range(0, len(names), 500):
         query = select(KEYS).where(
             KEYS.c.tenant == scope.tenant,
             KEYS.c.eid == scope.eid,
-            KEYS.c.key_hash.in_(names[at : at + 500]),
+            KEYS.c.key.in_(names[at : at + 500]),
         )
         for row in await tx.execute(query):
-            key = hashes[bytes(row.key_hash)]
-            found[key] = Recorded(sequence=row.sequence, cast_at=row.cast_at)
+            found[bytes(row.key)] = Recorded(sequence=row.sequence, cast_at=row.cast_at)
     return found
 
 
@@ -244,8 +251,17 @@ async def open_batches(tx: AsyncConnection, scope: Scope) -> tuple[int, ...]:
     return tuple((await tx.execute(query)).scalars())
 
 
-async def settle_batch(tx: AsyncConnection, scope: Scope, number: int) -> None:
-    """Note that a batch is over; what it did not bring into the box waits again."""
+async def settle_batch(
+    tx: AsyncConnection, scope: Scope, number: int, *, height: int | None
+) -> None:
+    """Note that a batch is over: what the box refused, and what waits again.
+
+    Args:
+        tx: The transaction.
+        scope: Which election.
+        number: Which batch.
+        height: Block that holds it, None when none does.
+    """
     await tx.execute(
         update(BATCHES)
         .where(
@@ -255,16 +271,33 @@ async def settle_batch(tx: AsyncConnection, scope: Scope, number: int) -> None:
         )
         .values(is_settled=True)
     )
-    await tx.execute(
-        update(QUEUE)
-        .where(
-            QUEUE.c.tenant == scope.tenant,
-            QUEUE.c.eid == scope.eid,
-            QUEUE.c.batch == number,
-            QUEUE.c.state == BallotState.SENT,
-        )
-        .values(state=BallotState.PENDING.value)
+    mine = (QUEUE.c.tenant == scope.tenant, QUEUE.c.eid == scope.eid)
+    query = select(QUEUE.c.hash).where(
+        *mine, QUEUE.c.batch == number, QUEUE.c.state == BallotState.SENT
     )
+    for ballot_hash in (await tx.execute(query)).scalars().all():
+        reason = None if height is None else await _refusal(tx, scope, ballot_hash, height)
+        is_final = reason is not None and reason not in RETRIED
+        state = BallotState.REFUSED if is_final else BallotState.PENDING
+        told = reason.name.lower() if reason is not None and is_final else None
+        await mark(tx, scope, ballot_hash, state, reason=told)
+
+
+async def _refusal(
+    tx: AsyncConnection, scope: Scope, ballot_hash: bytes, height: int
+) -> BoxRefusal | None:
+    query = (
+        select(REFUSALS.c.reason)
+        .where(
+            REFUSALS.c.tenant == scope.tenant,
+            REFUSALS.c.eid == scope.eid,
+            REFUSALS.c.digest == ballot_hash,
+            REFUSALS.c.height == height,
+        )
+        .limit(1)
+    )
+    reason = (await tx.execute(query)).scalar()
+    return None if reason is None else BoxRefusal(reason)
 
 
 async def mark(
@@ -301,59 +334,61 @@ async def refuse_open(tx: AsyncConnection, scope: Scope, reason: str) -> None:
     )
 
 
-async def note_recorded(
-    tx: AsyncConnection,
-    scope: Scope,
-    *,
-    key_hash: bytes,
-    sequence: int,
-    cast_at: int,
-    ballot_hash: bytes,
-    placed: Placed,
-) -> None:
-    """Note a ballot that a final block recorded, whoever brought it."""
-    await tx.execute(
-        insert(BOX).values(
-            tenant=scope.tenant,
-            eid=scope.eid,
-            hash=ballot_hash,
-            height=placed.height,
-            position=placed.index,
-            transaction_hash=placed.transaction,
-        )
-    )
-    await _put_key(tx, scope, key_hash, sequence=sequence, cast_at=cast_at)
-    await mark(tx, scope, ballot_hash, BallotState.ACCEPTED)
+async def absorb(tx: AsyncConnection, scope: Scope) -> int:
+    """Take over what the board read since the last time; return how many ballots.
 
-
-async def note_withdrawn(tx: AsyncConnection, scope: Scope, key_hash: bytes) -> None:
-    """Note that the box took a key out."""
-    await _put_key(tx, scope, key_hash, is_withdrawn=True)
-    rows = await tx.execute(
-        select(WITHDRAWALS.c.key).where(
-            WITHDRAWALS.c.tenant == scope.tenant, WITHDRAWALS.c.eid == scope.eid
+    Spec: CAST-RESULT.
+    """
+    mine = (ABSORBED.c.tenant == scope.tenant, ABSORBED.c.eid == scope.eid)
+    count = (await tx.execute(select(ABSORBED.c.count).where(*mine))).scalar()
+    query = (
+        select(BALLOTS.c.core, BALLOTS.c.time_s, BALLOTS.c.digest)
+        .where(
+            BALLOTS.c.tenant == scope.tenant,
+            BALLOTS.c.eid == scope.eid,
+            BALLOTS.c.number >= (count or 0),
         )
+        .order_by(BALLOTS.c.number)
+        .limit(ABSORB_MAX)
     )
-    for key in rows.scalars().all():
-        if keccak256(bytes(key)) == key_hash:
-            await put_withdrawal_state(tx, scope, bytes(key), "done")
+    rows = (await tx.execute(query)).all()
+    for row in rows:
+        core = bytes(row.core)
+        await _put_key(
+            tx,
+            scope,
+            core[35:99],
+            sequence=int.from_bytes(core[99:107], "big"),
+            cast_at=row.time_s,
+        )
+        await mark(tx, scope, bytes(row.digest), BallotState.ACCEPTED)
+    if not rows:
+        return 0
+    if count is None:
+        await tx.execute(
+            insert(ABSORBED).values(tenant=scope.tenant, eid=scope.eid, count=len(rows))
+        )
+    else:
+        await tx.execute(update(ABSORBED).where(*mine).values(count=count + len(rows)))
+    return len(rows)
 
 
 async def _put_key(
-    tx: AsyncConnection, scope: Scope, key_hash: bytes, **values: int | bool
+    tx: AsyncConnection, scope: Scope, key: bytes, *, sequence: int, cast_at: int
 ) -> None:
     changed = await tx.execute(
         update(KEYS)
-        .where(
-            KEYS.c.tenant == scope.tenant, KEYS.c.eid == scope.eid, KEYS.c.key_hash == key_hash
-        )
-        .values(**values)
+        .where(KEYS.c.tenant == scope.tenant, KEYS.c.eid == scope.eid, KEYS.c.key == key)
+        .values(sequence=sequence, cast_at=cast_at)
     )
     if not changed.rowcount:
-        first: dict[str, int | bool] = {"sequence": 0, "cast_at": 0, "is_withdrawn": False}
         await tx.execute(
             insert(KEYS).values(
-                tenant=scope.tenant, eid=scope.eid, key_hash=key_hash, **{**first, **values}
+                tenant=scope.tenant,
+                eid=scope.eid,
+                key=key,
+                sequence=sequence,
+                cast_at=cast_at,
             )
         )
 

@@ -1,7 +1,7 @@
-"""The ballot relay's tables. A change here comes with a migration in ``services/election/migrations``.
+"""The ballot relay's tables. A change here comes with a migration in ``migrations``.
 
-Ballots name a key made on a device and nobody else; when each came is kept only until it is in the
-box. ``queue`` holds what waits or waited here, ``box`` what final blocks recorded, whoever sent it.
+Ballots name a key made on a device and nobody else, and when each came is not kept. The queue holds
+what waits or waited here; what final blocks recorded, whoever sent it, is the board's.
 """
 
 from typing import Final
@@ -40,7 +40,7 @@ QUEUE: Final = Table(
     Column("reason", Text, nullable=True),
     PrimaryKeyConstraint("tenant", "eid", "hash"),
     Index(None, "tenant", "eid", "state"),
-    Index(None, "tenant", "eid", "key"),
+    Index("ix_ballots_queue_key", "tenant", "eid", "key"),
 )
 """Ballots handed in here: pending, sent in a batch, recorded, or refused with the reason."""
 
@@ -75,23 +75,19 @@ KEYS: Final = Table(
     METADATA,
     Column("tenant", Text, nullable=False),
     Column("eid", LargeBinary, nullable=False),
-    Column("key_hash", LargeBinary, nullable=False),
+    Column("key", LargeBinary, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("cast_at", BigInteger, nullable=False),
-    Column("is_withdrawn", Boolean, nullable=False),
-    PrimaryKeyConstraint("tenant", "eid", "key_hash"),
+    PrimaryKeyConstraint("tenant", "eid", "key"),
 )
-"""What the box holds of each key, by final blocks."""
+"""Number and time of each key's last ballot in the box."""
 
-BOX: Final = Table(
-    "ballots_box",
+ABSORBED: Final = Table(
+    "ballots_absorbed",
     METADATA,
     Column("tenant", Text, nullable=False),
     Column("eid", LargeBinary, nullable=False),
-    Column("hash", LargeBinary, nullable=False),
-    Column("height", BigInteger, nullable=False),
-    Column("position", BigInteger, nullable=False),
-    Column("transaction_hash", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("tenant", "eid", "hash"),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant", "eid"),
 )
-"""Where each recorded ballot stands: block, place in the box, transaction."""
+"""How many of the box's ballots ``ballots_keys`` tells of."""
