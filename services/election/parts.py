@@ -30,7 +30,10 @@ from services.kit.schedules import Schedule
 from services.kit.service import Resources
 from services.kit.supervision import BackgroundTask
 
-PARTS: Final[tuple[str, ...]] = ("services.election.board.part",)
+PARTS: Final[tuple[str, ...]] = (
+    "services.election.board.part",
+    "services.election.ballots.part",
+)
 """Modules of the roles."""
 
 SECTOR: Final = "election"

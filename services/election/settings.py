@@ -79,6 +79,24 @@ class TrusteeSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BallotSettings:
+    """The ballot relay's role."""
+
+    receipt_key_file: Path
+    """Keystore of the key that signs ballot receipts, and nothing else."""
+    password_file: Path
+    """File with the keystore's password."""
+    queue_max: int = 20_000
+    """Most ballots of one election that wait."""
+    batch_interval_s: int = 120
+    """Seconds between two batches: a pause in which ballots mingle."""
+    margin_s: int = 30
+    """Seconds before closing from which nothing is promised any more."""
+    turn_s: int = 20
+    """Seconds that one relay waits for another to close the box."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ElectionSettings:
     """The election service's settings file. A role without its table is off."""
 
@@ -100,5 +118,7 @@ class ElectionSettings:
     """The other municipalities' services."""
     trustee: TrusteeSettings | None = None
     """Trustee and mixer."""
+    ballots: BallotSettings | None = None
+    """Ballot relay."""
     kit: KitSettings = field()
     """The kit's table; exactly one tenant."""
