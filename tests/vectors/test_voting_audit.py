@@ -238,17 +238,25 @@ def test_decryption() -> None:
         shares.compute_coefficients([2, 2])
 
 
+def mark_of(core: bytes) -> ballots.Mark:
+    ballot = ballots.parse_core(core)
+    return ballots.Mark(
+        key=ballot.key, style=ballot.style, sequence=ballot.sequence, start=0, size=len(core)
+    )
+
+
 def test_tally() -> None:
     given = load("tally")
     for case in given["cleansings"]:
-        accepted = [ballots.parse_core(bytes.fromhex(core)) for core in case["accepted"]]
+        cores = [bytes.fromhex(core) for core in case["accepted"]]
+        accepted = [mark_of(core) for core in cores]
         opened = {
             int(style): [bytes.fromhex(message) for message in messages]
             for style, messages in case["roll"].items()
         }
         withdrawn = {bytes.fromhex(key) for key in case["withdrawn"]}
         with ThreadPoolExecutor(1) as executor:
-            found = counting.cleanse(accepted[0].eid, accepted, withdrawn, opened, executor)
+            found = counting.cleanse(cores[0][1:33], accepted, withdrawn, opened, executor)
         assert [accepted.index(ballot) for ballot in found.kept] == case["kept"]
         reasons = [each["reason"] for each in case["removed"]]
         assert found.superseded == reasons.count("superseded")
@@ -256,8 +264,13 @@ def test_tally() -> None:
         assert found.off_roll == reasons.count("not_on_roll")
         assert {str(style): n for style, n in found.unmatched.items()} == case["unmatched"]
         assert {str(style): n for style, n in found.repeated.items()} == case["duplicates"]
+        kept = [cores[at] for at in case["kept"]]
+        listed, copies = counting.list_races([*kept, kept[0]], [1, 4])
+        assert copies == len(ballots.parse_core(kept[0]).choices)
+        listed, copies = counting.list_races(kept, [1, 4])
+        assert copies == 0
         for race, data in case["lists"].items():
-            assert counting.list_race(found.kept, int(race)).data.hex() == data
+            assert listed[int(race)].data.hex() == data
     for case in given["results"]:
         eid, messages = bytes.fromhex(case["eid"]), map(bytes.fromhex, case["messages"])
         count = counting.count_messages(eid, case["race"], case["candidates"], list(messages))

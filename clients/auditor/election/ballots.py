@@ -45,6 +45,22 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What is remembered of a ballot while all are read: enough to decide whether it counts."""
+
+    key: bytes
+    """P64(K)."""
+    style: int
+    """Ballot style."""
+    sequence: int
+    """Its number among the key's ballots."""
+    start: int
+    """Where its core begins in the file of ballots."""
+    size: int
+    """Length of its core."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedBallot:
     """A ballot as recorded, parsed."""
 
@@ -161,3 +177,16 @@ def is_signed_by(key: bytes, digest: bytes, signature: bytes) -> bool:
 def withdrawal_digest(eid: bytes, key: bytes, sequence: int) -> bytes:
     """Return what a ballot key signs to withdraw."""
     return WITHDRAW.digest(eid, key, int_bytes(sequence, 8))
+
+
+def ciphertexts_of(core: bytes, races: set[int]) -> Iterable[tuple[int, bytes]]:
+    """Yield race and P33(A) and P33(B) of a core that was parsed before."""
+    for at in range(CORE_HEAD_SIZE, len(core), CORE_RACE_SIZE):
+        race = int.from_bytes(core[at : at + 2], "big")
+        if race in races:
+            yield race, _compress(core[at + 2 : at + 66]) + _compress(core[at + 66 : at + 130])
+
+
+def _compress(coordinates: bytes) -> bytes:
+    """Return P33 of P64."""
+    return bytes([2 + (coordinates[63] & 1)]) + coordinates[:32]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from clients.auditor.election.ballots import AcceptedBallot
+from clients.auditor.election.ballots import Mark, ciphertexts_of
 from clients.auditor.election.curve import candidate_point, compute_pointers
 from clients.auditor.election.lists import CipherRows
 from clients.auditor.election.transcripts import RESULT, int_bytes
@@ -18,7 +18,7 @@ from clients.auditor.election.transcripts import RESULT, int_bytes
 class Cleansed:
     """What is left to count, and what was left out."""
 
-    kept: tuple[AcceptedBallot, ...]
+    kept: tuple[Mark, ...]
     """Ordered by key."""
     superseded: int
     """Ballots followed by a later one of the same key."""
@@ -34,7 +34,7 @@ class Cleansed:
 
 def cleanse(
     eid: bytes,
-    accepted: Iterable[AcceptedBallot],
+    accepted: Iterable[Mark],
     withdrawn: Collection[bytes],
     opened: Mapping[int, Sequence[bytes | None]],
     executor: Executor,
@@ -50,7 +50,7 @@ def cleanse(
 
     Spec: TALLY-CLEANSE.
     """
-    last: dict[bytes, AcceptedBallot] = {}
+    last: dict[bytes, Mark] = {}
     total = 0
     for ballot in accepted:
         total += 1
@@ -75,29 +75,22 @@ def cleanse(
     )
 
 
-def list_race(kept: Iterable[AcceptedBallot], race: int) -> CipherRows:
-    """Return the list of one race.
+def list_races(cores: Iterable[bytes], races: Collection[int]) -> tuple[dict[int, CipherRows], int]:
+    """Return the list of every race, and how many ciphertexts repeat one of another key.
+
+    Args:
+        cores: The cores of the kept ballots, in the order of their keys.
+        races: All races.
 
     Spec: TALLY-LIST.
     """
-    return CipherRows(
-        b"".join(
-            choice.a.encode() + choice.b.encode()
-            for ballot in kept
-            for choice in ballot.choices
-            if choice.race == race
-        )
-    )
-
-
-def find_copies(kept: Iterable[AcceptedBallot]) -> int:
-    """Return how many ciphertexts stand under more than one key, beyond the first."""
-    seen = Counter(
-        (choice.race, choice.a.encode(), choice.b.encode())
-        for ballot in kept
-        for choice in ballot.choices
-    )
-    return seen.total() - len(seen)
+    wanted = set(races)
+    rows: dict[int, list[bytes]] = {race: [] for race in races}
+    for core in cores:
+        for race, row in ciphertexts_of(core, wanted):
+            rows[race].append(row)
+    copies = sum(len(found) - len(set(found)) for found in rows.values())
+    return {race: CipherRows(b"".join(found)) for race, found in rows.items()}, copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
