@@ -54,7 +54,7 @@ def create(session: Session, passphrase_file: Path | None) -> None:
         raise Misconfigured(f"{path}: there is a wallet already; keep it or use another --home")
     passphrase = _passphrase(session, passphrase_file, "wallet_passphrase", is_new=True)
     wallet = create_wallet(passphrase, secrets.token_bytes)
-    _save(session, wallet)
+    save_wallet(session, wallet)
     session.output.result({"wallet": path, "keys": 0}, title=session.say("wallet_created"))
 
 
@@ -62,7 +62,7 @@ def create(session: Session, passphrase_file: Path | None) -> None:
 @click.pass_obj
 def list_keys(session: Session) -> None:
     """List keys and their public halves; needs no passphrase."""
-    rows = [_shown(entry) for entry in _load(session).entries]
+    rows = [_shown(entry) for entry in load_wallet(session).entries]
     session.output.rows(rows, empty=session.say("no_keys"))
 
 
@@ -72,9 +72,9 @@ def list_keys(session: Session) -> None:
 @click.pass_obj
 def add(session: Session, sector: str, passphrase_file: Path | None) -> None:
     """Draw the signing key and the record key of SECTOR."""
-    opened = _unlock(session, passphrase_file)
+    opened = unlock_wallet(session, passphrase_file)
     address = opened.add_sector(sector)
-    _save(session, opened.wallet)
+    save_wallet(session, opened.wallet)
     session.output.result(
         {"sector": sector, "address": "0x" + address.hex()}, title=session.say("key_added")
     )
@@ -94,7 +94,7 @@ def backup(
     """Write every key to FILE, encrypted under a passphrase of its own."""
     if file.exists():
         raise Misconfigured(f"{file}: exists; choose another name, a backup is never overwritten")
-    opened = _unlock(session, passphrase_file)
+    opened = unlock_wallet(session, passphrase_file)
     passphrase = _passphrase(session, backup_passphrase_file, "backup_passphrase", is_new=True)
     data = create_backup(opened, passphrase, secrets.token_bytes)
     write_private(file, data)
@@ -115,10 +115,10 @@ def restore(
     backup_passphrase_file: Path | None,
 ) -> None:
     """Add every key of a backup to the wallet; nothing is replaced."""
-    opened = _unlock(session, passphrase_file)
+    opened = unlock_wallet(session, passphrase_file)
     passphrase = _passphrase(session, backup_passphrase_file, "backup_passphrase", is_new=False)
     count = restore_backup(opened, _read(file, BACKUP_SIZE_MAX), passphrase)
-    _save(session, opened.wallet)
+    save_wallet(session, opened.wallet)
     session.output.result({"file": file, "added": count}, title=session.say("backup_restored"))
 
 
@@ -130,10 +130,10 @@ def change_passphrase(
     session: Session, passphrase_file: Path | None, new_passphrase_file: Path | None
 ) -> None:
     """Change the wallet's passphrase; keys stay. Backups keep theirs."""
-    opened = _unlock(session, passphrase_file)
+    opened = unlock_wallet(session, passphrase_file)
     fresh = _passphrase(session, new_passphrase_file, "new_passphrase", is_new=True)
     opened.change_passphrase(fresh)
-    _save(session, opened.wallet)
+    save_wallet(session, opened.wallet)
     session.output.result(
         {"wallet": session.home.wallet_path}, title=session.say("passphrase_changed")
     )
@@ -150,14 +150,20 @@ def sector_address(session: Session, sector: str) -> Address:
 
     Spec: WALLET-UNLINKED.
     """
-    entry = _load(session).find(Kind.SECTOR, sector)
+    entry = load_wallet(session).find(Kind.SECTOR, sector)
     if entry is None:
         raise UnknownKey(f"wallet: no key for sector {sector}; `daicho resident keys list` shows")
     return Address(entry.public)
 
 
-def _unlock(session: Session, passphrase_file: Path | None) -> OpenWallet:
-    wallet = _load(session)
+def unlock_wallet(session: Session, passphrase_file: Path | None) -> OpenWallet:
+    """Open the wallet with the passphrase from a file or from a question.
+
+    Raises:
+        Misconfigured: There is no wallet, or the file is open to others.
+        WrongPassphrase: It is another's.
+    """
+    wallet = load_wallet(session)
     passphrase = _passphrase(session, passphrase_file, "wallet_passphrase", is_new=False)
     return wallet.unlock(passphrase, secrets.token_bytes)
 
@@ -171,14 +177,20 @@ def _passphrase(session: Session, file: Path | None, question: str, *, is_new: b
     return answer
 
 
-def _load(session: Session) -> Wallet:
+def load_wallet(session: Session) -> Wallet:
+    """Read the wallet, locked.
+
+    Raises:
+        Misconfigured: There is none.
+    """
     path = session.home.wallet_path
     if not path.exists():
         raise Misconfigured(f"{path}: no wallet; run `daicho resident keys create` first")
     return decode_wallet(_read(path, WALLET_SIZE_MAX))
 
 
-def _save(session: Session, wallet: Wallet) -> None:
+def save_wallet(session: Session, wallet: Wallet) -> None:
+    """Write the wallet back."""
     write_private(session.home.wallet_path, encode_wallet(wallet).encode())
 
 

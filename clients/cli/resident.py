@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from clients.cli.binding import bind_group, devices, register, unbind
 from clients.cli.home import Home, fetch_start, synced
 from clients.cli.keys import group as keys_group
 from clients.cli.keys import sector_address
@@ -24,6 +25,7 @@ from clients.core.headers import ForkDetected
 from clients.core.light_client import LightClient, Observation, Proven, SyncReport, Verdict
 from clients.core.state import read_proven
 from clients.core.trust import load_network, signers_of
+from clients.identity.chain import ChainRecord, read_record
 from node.consensus.checkpoint import decode_checkpoint
 from node.consensus.seals import recover_sealers
 from node.execution.permissions import Standing, read_standing
@@ -41,6 +43,8 @@ Examples:
   daicho resident status --sector health
   daicho resident keys create
   daicho resident keys add health
+  daicho resident bind card --label phone
+  daicho resident devices
   daicho resident proof transaction 0x…
   daicho resident proof account 0x… --slot 0
 """
@@ -105,6 +109,8 @@ def group(ctx: click.Context, home: Path, language: str) -> None:
 
 
 group.add_command(keys_group, "keys")
+for _command in (bind_group, devices, unbind, register):
+    group.add_command(_command)
 
 
 @group.command("init")
@@ -146,19 +152,25 @@ def status(session: Session, sector: str | None, account: bytes | None) -> None:
     if sector is not None:
         address = sector_address(session, sector)
 
-    async def ask(client: LightClient) -> object:
-        if address is None:
-            return None
-        found = await read_proven(client, lambda view: read_standing(view, address))
-        return _shown_standing(session, address, found)
+    registry = session.home.load_network().identity_status
 
-    report, standing = _run(session, ask)
+    async def ask(client: LightClient) -> dict[str, object]:
+        if address is None:
+            return {}
+        found = await read_proven(client, lambda view: read_standing(view, address))
+        shown: dict[str, object] = {"account": _shown_standing(session, address, found)}
+        if registry is not None:
+            said = await read_proven(client, lambda view: read_record(view, registry, address))
+            shown["identity"] = _shown_identity(session, said)
+        return shown
+
+    report, shown = _run(session, ask)
     session.output.result(
         {
             "status": "verified",
             **_shown_header(report.head),
             "nodes": _shown_nodes(session, report.observations),
-            **({} if standing is None else {"account": standing}),
+            **shown,
         },
         title=_title(session, report.head),
     )
@@ -300,6 +312,31 @@ def _shown_standing(
             "resident_until_s": standing.resident_until_s,
         }
     return f"{_hex(address)}: {', '.join(roles)}"
+
+
+def _shown_identity(
+    session: Session, found: Proven[ChainRecord | None]
+) -> dict[str, object] | str | None:
+    """Show what the ledger says of an address, at the time of the verified head."""
+    record, at_s = found.value, found.header.timestamp_s
+    if record is None:
+        return None if session.output.is_json else session.say("no_identity")
+    if session.output.is_json:
+        return {
+            "status": record.status_at(at_s).name.lower().replace("_", "-"),
+            "proofing_level": record.proofing_level,
+            "municipality": record.municipality,
+            "checked_s": record.checked_s,
+            "expires_s": record.expires_s,
+        }
+    return session.say(
+        "identity",
+        status=session.say(f"identity_{record.status_at(at_s).name.lower()}"),
+        level=record.proofing_level,
+        municipality=record.municipality,
+        checked=_time(record.checked_s),
+        expires=_time(record.expires_s),
+    )
 
 
 def _roles(session: Session, standing: Standing, head_s: int) -> list[str]:

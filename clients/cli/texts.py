@@ -92,6 +92,68 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
         Language.JAPANESE: "控えのパスフレーズ",
         Language.ENGLISH: "passphrase of the backup",
     },
+    "open_browser": {
+        Language.JAPANESE: "ブラウザーで開いてログインしてください: {url}",
+        Language.ENGLISH: "open this in a browser and log in: {url}",
+    },
+    "type_code": {
+        Language.JAPANESE: "戻ったページに端末 {device} が示されたら、この番号を入力: {code}",
+        Language.ENGLISH: "when the page shows device {device}, type this number there: {code}",
+    },
+    "tries_left": {
+        Language.JAPANESE: "{code_name}: あと{count}回まで入力できます",
+        Language.ENGLISH: "{code_name}: {count} tries left",
+    },
+    "bound": {
+        Language.JAPANESE: "この端末を登録しました（ハブの応答）",
+        Language.ENGLISH: "this device is bound (as the hub answers)",
+    },
+    "unbound": {
+        Language.JAPANESE: "端末の登録をやめました（ハブの応答）",
+        Language.ENGLISH: "the device is stopped (as the hub answers)",
+    },
+    "no_devices": {
+        Language.JAPANESE: "登録された端末はありません",
+        Language.ENGLISH: "no device is bound",
+    },
+    "identity": {
+        Language.JAPANESE: "本人確認: {status}（レベル{level}、市町村 {municipality}、"
+        "{checked} に確認、{expires} まで）",
+        Language.ENGLISH: "identity: {status} (level {level}, municipality {municipality}, "
+        "checked {checked}, until {expires})",
+    },
+    "identity_verified": {
+        Language.JAPANESE: "確認済み",
+        Language.ENGLISH: "verified",
+    },
+    "identity_attributes_unconfirmed": {
+        Language.JAPANESE: "確認済み（氏名などは未確認）",
+        Language.ENGLISH: "verified, name and address unconfirmed",
+    },
+    "identity_grace": {
+        Language.JAPANESE: "猶予期間中",
+        Language.ENGLISH: "in its grace period",
+    },
+    "identity_downgraded": {
+        Language.JAPANESE: "証明書の期限切れ",
+        Language.ENGLISH: "its certificate has ended",
+    },
+    "identity_suspended": {
+        Language.JAPANESE: "停止中",
+        Language.ENGLISH: "suspended",
+    },
+    "identity_removed": {
+        Language.JAPANESE: "抹消",
+        Language.ENGLISH: "removed",
+    },
+    "identity_expired": {
+        Language.JAPANESE: "確認の期限切れ",
+        Language.ENGLISH: "no longer current",
+    },
+    "no_identity": {
+        Language.JAPANESE: "本人確認の記録なし",
+        Language.ENGLISH: "no record of an identified person",
+    },
     "no_role": {Language.JAPANESE: "権限なし", Language.ENGLISH: "no role"},
 }
 """Every sentence, by name."""

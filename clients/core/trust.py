@@ -55,6 +55,10 @@ class MunicipalityEntry:
     """Addresses of keys that sign for it, 0x and 40 digits."""
     node: str | None = None
     """URL of its node's public RPC port."""
+    hub: str | None = None
+    """URL of its identity hub."""
+    hub_name: str | None = None
+    """Host name that statements for its hub are addressed to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,8 @@ class NetworkEntry:
     """How long a verified header vouches for later ones."""
     staleness_s: int = 120
     """Oldest head that is still the present, in seconds."""
+    identity_status: str | None = None
+    """Address of the contract IdentityStatus, 0x and 40 digits."""
     municipalities: tuple[MunicipalityEntry, ...]
     """Who signs checkpoints, and where their nodes answer."""
 
@@ -83,6 +89,10 @@ class Municipality:
     """Keys that sign for it; of no other municipality."""
     node_url: str | None
     """Where its node answers, if it serves residents."""
+    hub_url: str | None = None
+    """Where its identity hub answers, if it has one."""
+    hub_name: str | None = None
+    """Whom statements for its hub are addressed to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +107,8 @@ class NetworkDescription:
     """How long trust lasts here."""
     municipalities: tuple[Municipality, ...]
     """Two or more."""
+    identity_status: Address | None = None
+    """The contract that says who is identified, where there is one."""
 
     @property
     def nodes(self) -> tuple[tuple[str, str], ...]:
@@ -137,6 +149,8 @@ def load_network(path: Path) -> NetworkDescription:
     try:
         municipalities = tuple(_municipality_of(each) for each in entry.municipalities)
         genesis_hash = BlockHash(Hash32(_sized(entry.genesis_hash, 32, "genesis_hash")))
+        registry = entry.identity_status
+        identity_status = None if registry is None else Address(_sized(registry, 20, "contract"))
     except InvalidInput as error:
         raise Misconfigured(f"{path}: {error.message}; correct it") from error
     keys = [key for each in municipalities for key in each.governors]
@@ -153,6 +167,7 @@ def load_network(path: Path) -> NetworkDescription:
             trusting_period_s=entry.trusting_period_days * 86_400, staleness_s=entry.staleness_s
         ),
         municipalities=municipalities,
+        identity_status=identity_status,
     )
 
 
@@ -161,10 +176,14 @@ def _municipality_of(entry: MunicipalityEntry) -> Municipality:
         raise InvalidInput(f"{entry.name}: expected 1 to {GOVERNOR_COUNT_MAX} governors")
     if entry.node is not None and not entry.node.startswith(("http://", "https://")):
         raise InvalidInput(f"{entry.name}: node: expected an http or https address")
+    if (entry.hub is None) is not (entry.hub_name is None):
+        raise InvalidInput(f"{entry.name}: hub and hub_name go together")
     return Municipality(
         name=entry.name,
         governors=frozenset(Address(_sized(key, 20, "governor")) for key in entry.governors),
         node_url=entry.node,
+        hub_url=entry.hub,
+        hub_name=entry.hub_name,
     )
 
 
