@@ -8,12 +8,14 @@ from typing import Final
 
 import click
 
+from clients.auditor.chain_command import command as chain_command
 from clients.auditor.report import InvalidReport, decode_report
 from clients.auditor.reporting import FILE, Output
 from node.primitives.errors import Misconfigured
 
 EXAMPLES: Final = """\b
 Examples:
+  daicho audit chain chain.bundle --genesis genesis.json --report report.json
   daicho audit report report.json
 """
 
@@ -24,6 +26,9 @@ def group() -> None:
 
     Exit codes: 0 confirmed, 1 refuted, 2 incomplete or asked wrongly.
     """
+
+
+group.add_command(chain_command, "chain")
 
 
 @group.command("report")

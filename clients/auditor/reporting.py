@@ -70,7 +70,7 @@ class ReportOptions:
 
 
 def report_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the options of a report; the command receives them first, as one record."""
+    """Add the options of a report; the command receives them as ``options``."""
 
     @click.option("--report", "json_file", type=FILE, help="Write the report here, as JSON.")
     @click.option("--html", "html_file", type=FILE, help="Write the report here, as a page.")
@@ -90,7 +90,7 @@ def report_options(command: Callable[..., int]) -> Callable[..., int]:
         if keystore is not None and password_file is not None:
             key = load_auditor_key(keystore, password_file)
         options = ReportOptions(json_file=json_file, html_file=html_file, key=key)
-        return command(options, *args, **kwargs)
+        return command(*args, options=options, **kwargs)
 
     with_options.__doc__ = command.__doc__
     with_options.__name__ = command.__name__
