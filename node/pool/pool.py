@@ -39,6 +39,7 @@ from node.pool.refusals import (
     SourceFull,
 )
 from node.pool.rotation import Rotation
+from node.pool.vouching import Vouching
 from node.primitives.transaction import Transaction
 from node.primitives.types import Address, Hash32, TransactionHash
 
@@ -77,6 +78,7 @@ class Pool:
         self.limits = limits
         self.is_paused = False
         self.size_bytes = 0
+        self.vouching = Vouching()
         self._queues: dict[Address, SenderQueue] = {}
         self._entries: dict[TransactionHash, Entry] = {}
         self._source_counts: dict[str, int] = {}
@@ -91,8 +93,23 @@ class Pool:
         """Tell whether the transaction waits here."""
         return transaction_hash in self._entries
 
-    def submit(self, raw: bytes, context: HeadContext, *, source: str, now_s: int) -> Added:
+    def submit(
+        self,
+        raw: bytes,
+        context: HeadContext,
+        *,
+        source: str,
+        now_s: int,
+        is_vouched: bool = False,
+    ) -> Added:
         """Decode, check and take a transaction.
+
+        Args:
+            raw: Its bytes.
+            context: The head.
+            source: Who brought it.
+            now_s: The time.
+            is_vouched: The source ran it; its word is taken for an open call while it is good.
 
         Raises:
             InvalidInput: It is malformed, or refused; the class and code say why.
@@ -100,27 +117,36 @@ class Pool:
         Spec: POOL-ADMISSION.
         """
         transaction = decode_submission(raw, self.limits)
-        return self.admit(transaction, context, source=source, now_s=now_s)
+        return self.admit(transaction, context, source=source, now_s=now_s, is_vouched=is_vouched)
 
     def admit(
-        self, transaction: Transaction, context: HeadContext, *, source: str, now_s: int
+        self,
+        transaction: Transaction,
+        context: HeadContext,
+        *,
+        source: str,
+        now_s: int,
+        is_vouched: bool = False,
     ) -> Added:
         """Check a decoded transaction and take it.
 
         Raises:
             Refused: A rule it breaks, or no room.
 
-        Spec: POOL-ADMISSION.
+        Spec: POOL-ADMISSION, POOL-OPEN-CALL.
         """
         self._check_news(transaction)
         admission, account = check_admissible(transaction, context, self.limits)
         self.check_room(transaction, source=source)
-        check_open_call(transaction, admission, context)
+        is_believed = is_vouched and self.vouching.is_trusted(source, now_s=now_s)
+        if not is_believed:
+            check_open_call(transaction, admission, context)
         entry = Entry(
             transaction=transaction,
             source=source,
             arrived_s=now_s,
             is_open_call=admission.must_succeed,
+            is_vouched=admission.must_succeed and is_believed,
         )
         return self._take(entry, account_nonce=account.nonce, now_s=now_s)
 

@@ -27,6 +27,8 @@ class Entry:
     """Transactions of this nonce it and its predecessors replaced."""
     is_open_call: bool = False
     """Taken as an open call: it must still succeed when a block is built."""
+    is_vouched: bool = False
+    """An open call taken on its source's word; it was not run here."""
 
     @property
     def hash(self) -> TransactionHash:

@@ -105,6 +105,14 @@ class Transaction:
         """
         return recover_address(self.signing_hash, self.signature)
 
+    def adopt_sender(self, twin: "Transaction") -> None:
+        """Take over the sender that ``twin``, decoded from the same bytes, has recovered.
+
+        The bytes hold the signature, so that equal bytes have one sender.
+        """
+        if "sender" in twin.__dict__ and twin.raw == self.raw:
+            self.__dict__["sender"] = twin.sender
+
     def _unsigned_items(self) -> list[rlp.Item]:
         to = self.to if self.to is not None else b""
         uint = rlp.encode_uint

@@ -49,6 +49,8 @@ class Waiting:
     """Transactions in the order to try."""
     drop_skipped: Callable[[tuple[Skipped, ...]], None]
     """Told of those left out, with the reason."""
+    lend_senders: Callable[[tuple[Transaction, ...]], None]
+    """Gives a block's transactions the senders recovered when they came to wait."""
 
 
 class Blocks:
@@ -165,6 +167,7 @@ class Blocks:
 
     def _execute(self, parent: Header, block: Block) -> ExecutionResult:
         started_ms = self._clock.monotonic_ms()
+        self._waiting.lend_senders(block.transactions)
         result = execute_block(
             parent=parent,
             block=block,

@@ -88,18 +88,29 @@ class Intake:
         self._rule = PermissionRule()
         self._context: HeadContext | None = None
 
-    def submit(self, raw: bytes, source: str) -> TransactionHash:
+    def submit(self, raw: bytes, source: str, *, is_vouched: bool = False) -> TransactionHash:
         """Check a transaction by the head, take it, and pass it on.
+
+        Args:
+            raw: Its bytes.
+            source: Who brought it.
+            is_vouched: A peer brought it, which ran it if it is an open call.
 
         Raises:
             InvalidInput: It is malformed or refused; class and code say why.
 
-        Spec: POOL-ADMISSION.
+        Spec: POOL-ADMISSION, POOL-OPEN-CALL.
         """
         with self.lock:
             assert self._context is not None
             try:
-                added = self.pool.submit(raw, self._context, source=source, now_s=self._now_s())
+                added = self.pool.submit(
+                    raw,
+                    self._context,
+                    source=source,
+                    now_s=self._now_s(),
+                    is_vouched=is_vouched,
+                )
             except InvalidInput as error:
                 self._metrics.pool_refusals.labels(error.code).inc()
                 raise
@@ -113,7 +124,7 @@ class Intake:
         malformed = 0
         for raw in raws:
             try:
-                self.submit(raw, source)
+                self.submit(raw, source, is_vouched=True)
             except AlreadyKnown:
                 continue
             except Refused as error:
@@ -148,13 +159,23 @@ class Intake:
             self._look_for_content()
 
     def drop_skipped(self, skipped: Iterable[Skipped]) -> None:
-        """Drop what cannot run in any later block either."""
+        """Drop what cannot run in any later block either; remember whose word was wrong.
+
+        Spec: POOL-OPEN-CALL.
+        """
         with self.lock:
             for each in skipped:
                 if not each.is_waiting:
+                    self._note_failure(each)
                     reason = CannotRun(f"cannot run: {each.reason.message}", rule=each.reason.rule)
                     self.pool.drop(each.hash, reason, now_s=self._now_s())
             self._look_for_content()
+
+    def _note_failure(self, skipped: Skipped) -> None:
+        entry = self.pool.find(skipped.hash)
+        is_failed_call = skipped.reason.rule == "EXEC-OPEN-CALL"
+        if entry is not None and entry.is_vouched and is_failed_call:
+            self.pool.vouching.note_failure(entry.source, now_s=self._now_s())
 
     def load_raw(self, hashes: Iterable[TransactionHash]) -> list[bytes]:
         """Return the bytes of those that wait here."""
@@ -163,9 +184,22 @@ class Intake:
             return [entry.transaction.raw for entry in found if entry is not None]
 
     def holds(self, transaction_hash: Hash32) -> bool:
-        """Tell whether a transaction waits here."""
-        with self.lock:
-            return transaction_hash in self.pool
+        """Tell whether a transaction waits here.
+
+        Asked for every hash that peers announce, on the node's own thread: it looks into one
+        dictionary, which needs no lock, and must not wait for a call that is being run.
+        """
+        return transaction_hash in self.pool
+
+    def lend_senders(self, transactions: Iterable[Transaction]) -> None:
+        """Give a block's transactions the senders already recovered for those that wait here.
+
+        Without the lock, as ``holds``.
+        """
+        for transaction in transactions:
+            entry = self.pool.find(transaction.hash)
+            if entry is not None:
+                transaction.adopt_sender(entry.transaction)
 
     def encode(self) -> bytes:
         """Return the waiting transactions as bytes, for a restart.

@@ -114,7 +114,11 @@ class Node:
             self.chain,
             profile=profile_of_chain(profile),
             build_time_ms=profile.block_period_s * 1_000 // BUILD_SHARE,
-            waiting=Waiting(candidates=self.intake.candidates, drop_skipped=self._drop_skipped),
+            waiting=Waiting(
+                candidates=self.intake.candidates,
+                drop_skipped=self._drop_skipped,
+                lend_senders=self.intake.lend_senders,
+            ),
             clock=self.clock,
             metrics=self.metrics,
         )

@@ -119,3 +119,19 @@ def test_every_field_of_the_wrong_form_is_malformed(at: int) -> None:
 
     with pytest.raises(InvalidInput):
         decode_transaction(rlp.encode(items))
+
+
+def test_a_sender_is_adopted_from_the_same_bytes_alone() -> None:
+    made = sign_transaction(SENDER, chain_id=77, nonce=0, gas_limit=21_000, to=None)
+    other = sign_transaction(PrivateKey(b"\x02" * 32), chain_id=77, nonce=0, gas_limit=1, to=None)
+    known, fresh, stranger = (decode_transaction(each.raw) for each in (made, made, other))
+    fresh.adopt_sender(known)
+    assert "sender" not in fresh.__dict__
+
+    assert known.sender == SENDER.address
+    fresh.adopt_sender(known)
+    stranger.adopt_sender(known)
+
+    assert fresh.__dict__["sender"] == SENDER.address
+    assert "sender" not in stranger.__dict__
+    assert stranger.sender == PrivateKey(b"\x02" * 32).address

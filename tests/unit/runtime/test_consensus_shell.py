@@ -81,7 +81,9 @@ class Lone:
             self.ledger.chain,
             profile=self.ledger.profile,
             build_time_ms=500,
-            waiting=Waiting(candidates=tuple, drop_skipped=lambda _: None),
+            waiting=Waiting(
+                candidates=tuple, drop_skipped=lambda _: None, lend_senders=lambda _: None
+            ),
             clock=clock,
             metrics=metrics,
         )

@@ -10,7 +10,7 @@ import pytest
 from node.pool.limits import PoolLimits
 from node.pool.pool import Pool
 from node.pool.refusals import NotPermitted
-from node.primitives.transaction import Transaction
+from node.primitives.transaction import Transaction, decode_transaction
 from node.runtime.clock import SystemClock
 from node.runtime.intake import Intake, PoolHead, simulate
 from node.runtime.metrics import Metrics
@@ -105,6 +105,18 @@ def test_a_peers_batch_keeps_the_good_and_counts_the_malformed() -> None:
     batch = [b"", b"\xc0", good.raw, good.raw, node.ledger.call(OUTSIDER_KEY, None, b"").raw]
     assert node.intake.submit_batch(batch, "peer 0x" + "11" * 20) == 2
     assert node.intake.holds(good.hash)
+
+
+def test_a_block_of_what_waits_recovers_no_sender_again() -> None:
+    node = Node()
+    known, unknown = node.create(), node.create(ahead=1)
+    node.intake.submit(known.raw, "client")
+    heard = [decode_transaction(each.raw) for each in (known, unknown)]
+
+    node.intake.lend_senders(heard)
+
+    assert ["sender" in each.__dict__ for each in heard] == [True, False]
+    assert heard[0].sender == GOVERNOR_KEY.address
 
 
 def test_a_simulation_tells_success_and_leaves_nothing() -> None:

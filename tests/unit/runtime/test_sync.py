@@ -70,7 +70,9 @@ class Joiner:
             self.ledger.chain,
             profile=self.ledger.profile,
             build_time_ms=1,
-            waiting=Waiting(candidates=tuple, drop_skipped=lambda _: None),
+            waiting=Waiting(
+                candidates=tuple, drop_skipped=lambda _: None, lend_senders=lambda _: None
+            ),
             clock=clock,
             metrics=metrics,
         )
