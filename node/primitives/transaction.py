@@ -91,10 +91,12 @@ class Transaction:
     @cached_property
     def signing_hash(self) -> Hash32:
         """What the sender signed (EIP-155, EIP-2930, EIP-1559)."""
-        items = self._unsigned_items()
         if self.type is TransactionType.LEGACY:
-            return keccak256(rlp.encode([*items, rlp.encode_uint(self.chain_id), b"", b""]))
-        return keccak256(bytes((self.type,)) + rlp.encode(items))
+            unsigned = [*self._unsigned_items(), rlp.encode_uint(self.chain_id), b"", b""]
+            return keccak256(rlp.encode(unsigned))
+        if "raw" in self.__dict__:
+            return keccak256(bytes((self.type,)) + rlp.wrap_list(self._unsigned_body()))
+        return keccak256(bytes((self.type,)) + rlp.encode(self._unsigned_items()))
 
     @cached_property
     def sender(self) -> Address:
@@ -104,6 +106,13 @@ class Transaction:
             InvalidSignature: The signature is not canonical or recovers no key.
         """
         return recover_address(self.signing_hash, self.signature)
+
+    def _unsigned_body(self) -> bytes:
+        """Return a typed transaction's items but for the signature, cut out of ``raw``."""
+        raw, signature = self.raw, self.signature
+        begin = 2 if raw[1] < 0xF8 else raw[1] - 0xF5
+        r, s = signature[:32].lstrip(b"\x00"), signature[32:64].lstrip(b"\x00")
+        return raw[begin : len(raw) - 1 - len(rlp.encode(r)) - len(rlp.encode(s))]
 
     def adopt_sender(self, twin: "Transaction") -> None:
         """Take over the sender that ``twin``, decoded from the same bytes, has recovered.
