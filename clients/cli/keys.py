@@ -31,7 +31,7 @@ from node.settings import read_secret
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
-_PASSPHRASE = click.option(
+PASSPHRASE = click.option(
     "--passphrase-file", type=_FILE, help="File with the wallet's passphrase (mode 0600)."
 )
 _BACKUP_PASSPHRASE = click.option(
@@ -45,7 +45,7 @@ def group() -> None:
 
 
 @group.command("create")
-@_PASSPHRASE
+@PASSPHRASE
 @click.pass_obj
 def create(session: Session, passphrase_file: Path | None) -> None:
     """Make an empty wallet under a passphrase."""
@@ -68,7 +68,7 @@ def list_keys(session: Session) -> None:
 
 @group.command("add")
 @click.argument("sector")
-@_PASSPHRASE
+@PASSPHRASE
 @click.pass_obj
 def add(session: Session, sector: str, passphrase_file: Path | None) -> None:
     """Draw the signing key and the record key of SECTOR."""
@@ -82,7 +82,7 @@ def add(session: Session, sector: str, passphrase_file: Path | None) -> None:
 
 @group.command("backup")
 @click.argument("file", type=_FILE)
-@_PASSPHRASE
+@PASSPHRASE
 @_BACKUP_PASSPHRASE
 @click.pass_obj
 def backup(
@@ -105,7 +105,7 @@ def backup(
 
 @group.command("restore")
 @click.argument("file", type=_FILE)
-@_PASSPHRASE
+@PASSPHRASE
 @_BACKUP_PASSPHRASE
 @click.pass_obj
 def restore(
@@ -123,7 +123,7 @@ def restore(
 
 
 @group.command("passphrase")
-@_PASSPHRASE
+@PASSPHRASE
 @click.option("--new-passphrase-file", type=_FILE, help="File with the new one (mode 0600).")
 @click.pass_obj
 def change_passphrase(

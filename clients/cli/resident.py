@@ -21,6 +21,7 @@ from clients.cli.keys import group as keys_group
 from clients.cli.keys import sector_address
 from clients.cli.session import Session
 from clients.cli.texts import Language
+from clients.cli.vote import group as vote_group
 from clients.core.headers import ForkDetected
 from clients.core.light_client import LightClient, Observation, Proven, SyncReport, Verdict
 from clients.core.state import read_proven
@@ -111,6 +112,7 @@ def group(ctx: click.Context, home: Path, language: str) -> None:
 group.add_command(keys_group, "keys")
 for _command in (bind_group, devices, unbind, register):
     group.add_command(_command)
+group.add_command(vote_group, "vote")
 
 
 @group.command("init")

@@ -6,6 +6,8 @@ Spec: WALLET-COMMANDS.
 from enum import StrEnum
 from typing import Final
 
+from clients.cli.vote_texts import VOTE_TEXTS
+
 
 class Language(StrEnum):
     """Language of what is said to a person; names in JSON stay English."""
@@ -156,7 +158,14 @@ TEXTS: Final[dict[str, dict[Language, str]]] = {
     },
     "no_role": {Language.JAPANESE: "権限なし", Language.ENGLISH: "no role"},
 }
-"""Every sentence, by name."""
+"""Every sentence, by name; those of voting beside them."""
+
+TEXTS.update(
+    {
+        f"vote.{name}": {Language(language): text for language, text in texts.items()}
+        for name, texts in VOTE_TEXTS.items()
+    }
+)
 
 
 def say(name: str, language: Language, **values: object) -> str:

@@ -94,6 +94,11 @@ class ElectionService:
         """Return the state of an election as the service shows it."""
         return await self._json("GET", f"/elections/{eid.hex()}")
 
+    async def box(self, eid: bytes) -> tuple[bytes, bytes]:
+        """Return the addresses of box and roll; the caller proves their code."""
+        answer = await self._json("GET", f"/elections/{eid.hex()}/box")
+        return _hex(answer, "ballot_box", 20), _hex(answer, "credentials", 20)
+
     async def open_session(self, eid: bytes, code: str) -> str:
         """Log in with the invitation code; return the session.
 

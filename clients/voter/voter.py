@@ -10,7 +10,7 @@ Spec: VOTE-RELAYS, VOTE-RECORD, VOTE-TRACK, VOTE-ROLL, BALLOT-WITHDRAW.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Final
 
 import aiohttp
 
@@ -80,19 +80,11 @@ class NotInBox(InvalidInput):
     code = "voter.not_in_box"
 
 
-class Draw(Protocol):
-    """The wallet's source of bytes."""
-
-    def __call__(self, size: int) -> bytes:
-        """Return fresh bytes."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class DeviceNonces:
     """A ``NonceSource`` over the operating system's randomness."""
 
-    source: Draw
+    source: Callable[[int], bytes]
     """As ``secrets.token_bytes``."""
 
     def draw(self, size: int) -> bytes:
@@ -325,8 +317,10 @@ class Voter:
             return relay.municipality
         raise NoRelay(f"no relay took the withdrawal ({'; '.join(told)})", rule="VOTE-RELAYS")
 
-    async def standing(self, client: LightClient, contracts: Contracts) -> tuple[Standing, int]:
-        """Return the key's standing, proven, and the height it is proven at.
+    async def standing(
+        self, client: LightClient, contracts: Contracts, *, key: Point | None = None
+    ) -> tuple[Standing, int]:
+        """Return a key's standing, this device's own unless told, and the height of its proof.
 
         Raises:
             NoVerifiedAnswer: No node proved it.
@@ -335,7 +329,9 @@ class Voter:
         """
         found = await read_proven(
             client,
-            lambda view: read_key_standing(view, contracts.box, self.manifest.eid, self.point),
+            lambda view: read_key_standing(
+                view, contracts.box, self.manifest.eid, key or self.point
+            ),
         )
         return found.value, found.header.height
 
