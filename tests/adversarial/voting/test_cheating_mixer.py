@@ -10,7 +10,15 @@ from dataclasses import fields, replace
 import pytest
 
 from clients.voting.ciphertexts import CiphertextList, Column
-from clients.voting.group import GENERATOR, ORDER, Point, PointVector, vector_of
+from clients.voting.group import (
+    GENERATOR,
+    ORDER,
+    Point,
+    PointVector,
+    generator_multiple,
+    vector_of,
+)
+from clients.voting.hash_to_curve import commitment_generators
 from clients.voting.shuffle import ShuffleSecret, prove_shuffle
 from clients.voting.shuffle_check import find_faults, is_shuffle_valid
 from clients.voting.shuffle_proof import ShuffleProof, ShuffleStatement
@@ -105,7 +113,7 @@ def tampered() -> list[object]:
 
 
 @pytest.mark.parametrize("proof", tampered())
-def test_every_field_of_a_proof_matters(proof: ShuffleProof) -> None:
+def test_66_every_field_of_a_proof_matters(proof: ShuffleProof) -> None:
     refused(STATEMENT, proof)
 
 
@@ -145,6 +153,18 @@ def test_70_a_proof_whose_challenge_ignores_the_link_announcements_is_refused() 
     z_hat = ((PROOF.z_hat[0] + 1) % ORDER, *PROOF.z_hat[1:])
 
     refused(STATEMENT, replace(PROOF, t_hat=moved, z_hat=z_hat))
+
+
+def test_10_71_generators_with_a_trapdoor_are_not_the_verifiers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A mixer that knows the logarithm of one generator commits under it; the verifier does not."""
+    count = len(STATEMENT.inputs)
+    honest = commitment_generators(count)
+    trapdoored = vector_of([generator_multiple(7), *(honest[at] for at in range(1, count))])
+    monkeypatch.setattr("clients.voting.shuffle.commitment_generators", lambda _count: trapdoored)
+
+    refused(STATEMENT, prove_shuffle(STATEMENT, SECRET, SeededNonces("trapdoor")))
 
 
 @pytest.mark.parametrize("count", [0, 4, 6])

@@ -84,13 +84,13 @@ def test_encodings_survive_both_ways() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(b"\x04" + G33[1:], id="prefix of an uncompressed point"),
-        pytest.param(b"\x06" + G33[1:], id="hybrid prefix"),
-        pytest.param(b"\x00" + G33[1:], id="prefix zero"),
-        pytest.param(b"\x05" + G33[1:], id="prefix five"),
+        pytest.param(b"\x04" + G33[1:], id="4 prefix of an uncompressed point"),
+        pytest.param(b"\x06" + G33[1:], id="4 hybrid prefix"),
+        pytest.param(b"\x00" + G33[1:], id="4 prefix zero"),
+        pytest.param(b"\x05" + G33[1:], id="4 prefix five"),
         pytest.param(G33[:-1], id="a byte short"),
         pytest.param(G33 + b"\x00", id="a byte long"),
-        pytest.param(b"\x02" + (5).to_bytes(32, "big"), id="x without a root"),
+        pytest.param(b"\x02" + (5).to_bytes(32, "big"), id="5 x without a root"),
         pytest.param(b"\x02" + group.FIELD.to_bytes(32, "big"), id="x of the field's size"),
         pytest.param(b"\x02" + b"\xff" * 32, id="x above the field"),
     ],

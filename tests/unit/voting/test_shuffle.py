@@ -66,7 +66,7 @@ def test_a_list_survives_its_bytes() -> None:
     assert decode_list(data, 2).encode() == data
 
 
-def test_batching_weights_differ_between_two_runs_of_a_verifier() -> None:
+def test_73_batching_weights_differ_between_two_runs_of_a_verifier() -> None:
     source = SeededNonces("batch")
     statement, proof, _ = proven_shuffle(3)
 
