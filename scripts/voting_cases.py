@@ -21,8 +21,20 @@ FOLDERS = (
     "tests/unit",
     "tests/vectors",
 )
-SUBJECTS = ("ballot", "credential", "election", "roll", "tally", "trustee", "mixer", "dealer")
-SUBJECTS_TOO = ("commission", "manifest", "vot", "rfc9474", "shuffle", "receipts", "seals")
+SUBJECTS = (
+    "ballot",
+    "commission",
+    "credential",
+    "election",
+    "manifest",
+    "receipts",
+    "rfc9474",
+    "shuffle",
+    "tally",
+    "trustee",
+    "vot",
+)
+"""Words of which a file's path has one when its numbers mean cases."""
 
 NAME = re.compile(r"def test_(?:case_)?((?:\d{1,2}_)+)")
 LABEL = re.compile(r'id="((?:\d{1,2} )+)[^"]')
@@ -135,24 +147,41 @@ ELSEWHERE: dict[int, str] = {
 """Tests of the ledger that make a case without naming its number."""
 
 
+TAMPERINGS = "tests/support/election_tampering.py"
+TAMPERING = re.compile(r'case\(\s*"((?:\d{1,2} )+)')
+AUDIT = "`adversarial/voting/test_election_audit.py` test_a_bent_election_is_refuted"
+"""The auditors' cases, made one by one out of a published record."""
+
+
 def find_tests() -> dict[int, list[str]]:
     """Return, by case, the tests that name it: file and function."""
     found: dict[int, list[str]] = {case: [] for case in CASES}
+    for case, place in (*_numbered(), *_audited(), *_elsewhere()):
+        if case in found and place not in found[case]:
+            found[case].append(place)
+    return found
+
+
+def _numbered() -> Iterator[tuple[int, str]]:
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("test_*.py")):
             name = str(path.relative_to(ROOT))
-            if folder == "tests/adversarial/voting" or any(
-                word in name for word in (*SUBJECTS, *SUBJECTS_TOO)
-            ):
+            if any(word in name for word in SUBJECTS):
                 for case, test in _tests_of(path.read_text(encoding="utf-8")):
-                    place = f"`{name.removeprefix('tests/')}` {test}"
-                    if case in found and place not in found[case]:
-                        found[case].append(place)
+                    yield case, f"`{name.removeprefix('tests/')}` {test}"
+
+
+def _audited() -> Iterator[tuple[int, str]]:
+    for numbers in TAMPERING.findall((ROOT / TAMPERINGS).read_text(encoding="utf-8")):
+        for case in map(int, numbers.split()):
+            yield case, AUDIT
+
+
+def _elsewhere() -> Iterator[tuple[int, str]]:
     for case, place in ELSEWHERE.items():
         name, test = place.split(" ")
         if f"def {test}(" in (ROOT / name).read_text(encoding="utf-8"):
-            found[case].append(f"`{name.removeprefix('tests/')}` {test}")
-    return found
+            yield case, f"`{name.removeprefix('tests/')}` {test}"
 
 
 def _tests_of(text: str) -> Iterator[tuple[int, str]]:
@@ -176,8 +205,8 @@ def render() -> str:
     lines = [
         "# Attacks on an election, and the tests that make them",
         "",
-        "Written by `scripts/voting_cases.py`. Each test changes one thing in a correct election and",
-        "says who refuses it. Cases 94 to 96 belong to a profile that is not built.",
+        "Written by `scripts/voting_cases.py`. Each test changes one thing in a correct election",
+        "and says who refuses it. Cases 94 to 96 belong to a profile that is not built.",
         "",
         "| case | what is tried | tests |",
         "|---|---|---|",
