@@ -115,10 +115,8 @@ class ProvenDevice:
     """Municipality."""
     login: ProviderLogin = field(repr=False)
     """Who, as the provider vouches."""
-    device: Address
-    """Address of the device key."""
-    record_key_hash: bytes
-    """SHA-256 of the device's record key."""
+    commitment: DeviceCommitment
+    """What the nonce committed to, opened by the holder of the device key."""
     label: str | None = field(repr=False)
     """What the holder calls it."""
 
@@ -215,8 +213,7 @@ class Federation:
         return ProvenDevice(
             tenant=call.tenant,
             login=login,
-            device=commitment.device,
-            record_key_hash=commitment.record_key_hash,
+            commitment=commitment,
             label=call.body.label,
         )
 

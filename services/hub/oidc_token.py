@@ -100,6 +100,8 @@ class ProviderLogin:
     """The commitment the provider signed."""
     logged_in_at: datetime
     """When."""
+    evidence: bytes = field(repr=False)
+    """The ID token, as the provider signed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +189,11 @@ def check_id_token(
     if not isinstance(subject, str) or _SUBJECT.fullmatch(subject) is None:
         raise IdTokenRefused(IdTokenFault.SUBJECT)
     return ProviderLogin(
-        issuer=provider.issuer, subject=subject, nonce=nonce, logged_in_at=logged_in_at
+        issuer=provider.issuer,
+        subject=subject,
+        nonce=nonce,
+        logged_in_at=logged_in_at,
+        evidence=id_token.encode(),
     )
 
 

@@ -61,7 +61,7 @@ async def test_without_an_attacker_a_card_binds_a_device(hub: RunningHub, holder
     status, answer = await hub.bind(login, device)
 
     assert (status, answer) == (201, {"device": "0x" + device.key.address.hex()})
-    assert hub.binder.proven[0].device == device.key.address
+    assert hub.binder.proven[0].commitment == device.commitment
     assert hub.binder.proven[0].label == "携帯"
     assert await hub.stage(login) == "bound"
 

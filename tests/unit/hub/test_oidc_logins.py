@@ -16,7 +16,9 @@ from services.hub.oidc_logins import (
 from services.hub.oidc_token import ProviderLogin
 from tests.support.identity import NOW
 
-ANSWER = ProviderLogin(issuer="https://p", subject="person", nonce="n" * 43, logged_in_at=NOW)
+ANSWER = ProviderLogin(
+    issuer="https://p", subject="person", nonce="n" * 43, logged_in_at=NOW, evidence=b"token"
+)
 
 
 def started(memory: LoginMemory) -> PendingLogin:
