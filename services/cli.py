@@ -33,11 +33,18 @@ SERVICES: Final[dict[str, tuple[str, str]]] = {
         "services.election.service:SERVICE",
         "Elections: commission, trustee, ballot relay, public record.",
     ),
+    "hub": (
+        "services.hub.service:SERVICE",
+        "Identity: binds devices to cards, makes tokens, keeps statuses on the ledger.",
+    ),
     "example": ("services.example.service:SERVICE", "A noticeboard; begin a new service from it."),
 }
 """Every service: ``module:attribute`` of its ``Service``, and a line for the help."""
 
-OWN_COMMANDS: Final[dict[str, str]] = {"relay": "services.relay.signer_command:signer"}
+OWN_COMMANDS: Final[dict[str, str]] = {
+    "relay": "services.relay.signer_command:signer",
+    "hub": "services.hub.keyring_command:keyring",
+}
 """A command that only one service has: ``module:attribute``."""
 
 

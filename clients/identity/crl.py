@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes
 
 from clients.identity.certificate import UNREADABLE, CardCertificate
 from clients.identity.path import TrustedAuthority
+from clients.identity.reference import CertificateReference
 from clients.identity.revocation import (
     CertificateStatus,
     Freshness,
@@ -81,7 +82,7 @@ class RevocationList:
 
     def status_of(
         self,
-        certificate: CardCertificate,
+        certificate: CardCertificate | CertificateReference,
         *,
         issuer: TrustedAuthority,
         now: datetime,

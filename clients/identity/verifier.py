@@ -23,6 +23,7 @@ from clients.identity.ocsp import (
     build_ocsp_question,
 )
 from clients.identity.path import TrustedAuthority, TrustStore, verify_path
+from clients.identity.reference import CertificateReference
 from clients.identity.report import Check, Report
 from clients.identity.revocation import (
     ONLINE,
@@ -181,26 +182,67 @@ class DirectVerifier:
             case _:
                 assert_never(method)
 
+    @property
+    def store(self) -> TrustStore:
+        """Return whom it trusts."""
+        return self._store
+
+    async def fetch_lists(self) -> dict[bytes, str]:
+        """Fetch the newest list of every authority; return what went wrong, by its key.
+
+        Spec: ID-VERIFIER.
+        """
+        faults = {}
+        for authority in self._store.authorities:
+            fault = await self._fetch_list(authority)
+            if fault is not None:
+                faults[authority.key_hash] = fault
+        return faults
+
+    def held_list(self, authority_key_hash: bytes) -> RevocationList | None:
+        """Return the last list accepted from an authority."""
+        return self._lists.get(authority_key_hash)
+
+    def find_listed_status(
+        self, reference: CertificateReference, *, now: datetime
+    ) -> CertificateStatus:
+        """Return what the lists at hand say of a certificate verified before; asks nobody.
+
+        Spec: ID-REVOCATION-STATUS, ID-REFERENCE.
+        """
+        issuer = self._store.find_by_key(reference.authority_key_hash)
+        if issuer is None:
+            return Undetermined(why="its authority is trusted no more")
+        held = self._lists.get(issuer.key_hash)
+        if held is None:
+            return Undetermined(why="no list")
+        return held.status_of(reference, issuer=issuer, now=now, freshness=self._freshness)
+
     async def _status_by_list(
         self, certificate: CardCertificate, issuer: TrustedAuthority, now: datetime
     ) -> CertificateStatus:
         held = self._lists.get(issuer.key_hash)
-        why = "no list"
+        fault = None
         if held is None or now >= held.next_update or self._is_stale(held, now):
-            try:
-                der = await self._source.fetch_list(issuer)
-                held = self._lists.get(issuer.key_hash)  # another call may have been faster
-                held = accept_revocation_list(
-                    der, authority=issuer, number_min=0 if held is None else held.number
-                )
-                self._lists[issuer.key_hash] = held
-            except Unavailable:
-                why = "the authority's list cannot be fetched"
-            except RefusedRevocationList as error:
-                why = f"the authority's list is refused: {error}"
+            fault = await self._fetch_list(issuer)
+            held = self._lists.get(issuer.key_hash)
         if held is None:
-            return Undetermined(why=why)
+            return Undetermined(why=fault or "no list")
         return held.status_of(certificate, issuer=issuer, now=now, freshness=self._freshness)
+
+    async def _fetch_list(self, issuer: TrustedAuthority) -> str | None:
+        """Take an authority's newest list over; return what went wrong."""
+        try:
+            der = await self._source.fetch_list(issuer)
+            held = self._lists.get(issuer.key_hash)  # another call may have been faster
+            self._lists[issuer.key_hash] = accept_revocation_list(
+                der, authority=issuer, number_min=0 if held is None else held.number
+            )
+        except Unavailable:
+            return "the authority's list cannot be fetched"
+        except RefusedRevocationList as error:
+            return f"the authority's list is refused: {error}"
+        return None
 
     def _is_stale(self, held: RevocationList, now: datetime) -> bool:
         return (

@@ -1,0 +1,203 @@
+"""Tokens for residents: asked for by a device key, bound to the key that will show them.
+
+A token names the resident by the pseudonym of the service's sector and nothing else, so that two
+services which compare theirs find nothing in common.
+
+Spec: ID-TOKEN, ID-TOKEN-REQUEST.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from joserfc import jwt
+
+from clients.identity.lifecycle import FlagStatus
+from clients.identity.statement import compute_device_hash
+from node.primitives.crypto import InvalidSignature, recover_address
+from node.primitives.types import Address
+from services.hub.attestations import attributes_status
+from services.hub.keyring import Keyring
+from services.hub.people import Person
+from services.hub.refusals import ResidentStopped, UnknownService
+from services.hub.settings import HUB, LinkedService
+from services.hub.standing import level_of
+from services.kit.keys import Key, algorithm_of
+from services.kit.tokens import RESIDENT_TYPE
+
+TOKEN_TIME_S: Final = 600
+SELF: Final = "hub.self"
+"""Purpose of the hub's own operations."""
+
+REQUEST_AGE_MAX: Final = timedelta(minutes=1)
+SECTOR_AGE_MAX: Final = timedelta(minutes=5)
+SKEW: Final = timedelta(seconds=30)
+"""How far clocks may differ."""
+
+DEVICE_LEVEL: Final = 2
+"""Authentication level of a log-in by a device key."""
+
+CARD_LEVEL: Final = 3
+"""Authentication level of a log-in by the card itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """What a device signs to be given a token."""
+
+    audience: str
+    """The hub, as statements name it."""
+    device: Address
+    """The device."""
+    service: str
+    """For whom the token is."""
+    purposes: Sequence[str]
+    """What for."""
+    thumbprint: str
+    """Of the key that proofs will be made with."""
+    issued_at: datetime
+    """When, whole seconds."""
+    nonce: str
+    """32 hexadecimal digits."""
+
+    def encode(self) -> bytes:
+        """Return the text that the device signs.
+
+        Spec: ID-TOKEN-REQUEST.
+        """
+        return "\n".join(
+            (
+                "DAICHO TOKEN REQUEST 1",
+                f"For: {self.audience}",
+                f"Device: 0x{self.device.hex()}",
+                f"Service: {self.service}",
+                f"Purposes: {' '.join(sorted(self.purposes))}",
+                f"Key: {self.thumbprint}",
+                f"Issued: {write_instant(self.issued_at)}",
+                f"Nonce: {self.nonce}",
+            )
+        ).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectorClaim:
+    """What a sector's key signs to be registered for a resident."""
+
+    audience: str
+    """The hub, as statements name it."""
+    resident: str
+    """The hub's own pseudonym of the resident."""
+    sector: str
+    """Which sector."""
+    address: Address
+    """Of the key."""
+    issued_at: datetime
+    """When, whole seconds."""
+
+    def encode(self) -> bytes:
+        """Return the text that the sector's key signs.
+
+        Spec: ID-SECTOR-KEY.
+        """
+        return "\n".join(
+            (
+                "DAICHO SECTOR KEY 1",
+                f"For: {self.audience}",
+                f"Resident: {self.resident}",
+                f"Sector: {self.sector}",
+                f"Address: 0x{self.address.hex()}",
+                f"Issued: {write_instant(self.issued_at)}",
+            )
+        ).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """Makes tokens."""
+
+    name: str
+    """The ``iss``."""
+    key: Key
+    """Signs them."""
+    keyring: Keyring
+    """Names people in sectors."""
+    services: Sequence[LinkedService]
+    """Who takes them, the hub itself not among them."""
+
+    def sector_of(self, service: str, purposes: Sequence[str]) -> str:
+        """Return the sector of a service that may be asked for these purposes.
+
+        Raises:
+            UnknownService: There is no such service, or not that purpose of it.
+        """
+        known = {HUB: (HUB, (SELF,))} | {
+            each.audience: (each.sector, each.purposes) for each in self.services
+        }
+        sector, allowed = known.get(service, ("", ()))
+        if not sector or not purposes or not set(purposes) <= set(allowed):
+            raise UnknownService("token: no such service or purpose")
+        return sector
+
+    def issue(
+        self,
+        person: Person,
+        *,
+        service: str,
+        purposes: Sequence[str],
+        thumbprint: str,
+        authentication_level: int,
+        now: datetime,
+    ) -> tuple[str, datetime]:
+        """Make a token; return it with its end.
+
+        Raises:
+            UnknownService: The hub knows no such service or purpose.
+            ResidentStopped: The person is suspended or removed.
+
+        Spec: ID-TOKEN.
+        """
+        sector = self.sector_of(service, purposes)
+        status = person.standing.status_at(now)
+        if status in (FlagStatus.SUSPENDED, FlagStatus.REMOVED):
+            raise ResidentStopped("resident: suspended or removed")
+        attributes = attributes_status(person, now)
+        issued_s = int(now.timestamp())
+        claims = {
+            "iss": self.name,
+            "aud": service,
+            "tenant": person.tenant,
+            "sub": self.keyring.name_in(sector, person.id).hex(),
+            "sub_version": self.keyring.sectors[sector].version,
+            "scope": " ".join(sorted(set(purposes))),
+            "proofing_level": level_of(status),
+            "authentication_level": authentication_level,
+            "attributes": "none" if attributes is None else attributes.value,
+            "iat": issued_s,
+            "exp": issued_s + TOKEN_TIME_S,
+            "jti": secrets.token_hex(16),
+            "cnf": {"jkt": thumbprint},
+        }
+        algorithm = algorithm_of(self.key)
+        header = {"alg": algorithm, "typ": RESIDENT_TYPE, "kid": self.key.thumbprint()}
+        token = jwt.encode(header, claims, self.key, algorithms=[algorithm])
+        return token, datetime.fromtimestamp(issued_s + TOKEN_TIME_S, UTC)
+
+
+def is_signed_by(text: bytes, signature: bytes, signer: Address) -> bool:
+    """Return whether an address signed a text as a personal message."""
+    try:
+        return recover_address(compute_device_hash(text), signature) == signer
+    except InvalidSignature:
+        return False
+
+
+def is_recent(issued_at: datetime, *, now: datetime, age_max: timedelta) -> bool:
+    """Return whether a signed request is neither old nor from the future."""
+    return -SKEW <= now - issued_at <= age_max
+
+
+def write_instant(at: datetime) -> str:
+    """Return an instant as the hub's texts and answers have it."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
