@@ -11,11 +11,13 @@ import click
 from clients.auditor.chain_command import command as chain_command
 from clients.auditor.report import InvalidReport, decode_report
 from clients.auditor.reporting import FILE, Output
+from clients.auditor.watch_command import command as watch_command
 from node.primitives.errors import Misconfigured
 
 EXAMPLES: Final = """\b
 Examples:
   daicho audit chain chain.bundle --genesis genesis.json --report report.json
+  daicho audit watch --network network.toml --genesis genesis.json --folder watch
   daicho audit report report.json
 """
 
@@ -29,6 +31,7 @@ def group() -> None:
 
 
 group.add_command(chain_command, "chain")
+group.add_command(watch_command, "watch")
 
 
 @group.command("report")
