@@ -44,6 +44,7 @@ SERVICES: Final[dict[str, tuple[str, str]]] = {
 OWN_COMMANDS: Final[dict[str, str]] = {
     "relay": "services.relay.signer_command:signer",
     "hub": "services.hub.keyring_command:keyring",
+    "election": "services.election.trustee.custodian_command:custodian",
 }
 """A command that only one service has: ``module:attribute``."""
 

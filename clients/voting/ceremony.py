@@ -69,7 +69,9 @@ def step_number(step: int, purpose: KeyPurpose) -> int:
     return step + 10 * PLACES[purpose]
 
 
-class _Part(BaseModel):
+class MessagePart(BaseModel):
+    """Base of everything trustees say."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -78,7 +80,7 @@ Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=1, le=64)]
 
 
-class KnowledgeText(_Part):
+class KnowledgeText(MessagePart):
     """A proof of knowledge."""
 
     w: PointText
@@ -94,7 +96,7 @@ class KnowledgeText(_Part):
         return KnowledgeProof(w=_point(self.w), z=_scalar(self.z))
 
 
-class RegisterMessage(_Part):
+class RegisterMessage(MessagePart):
     """Step 1: an encryption key and that its owner has it."""
 
     encryption_key: PointText
@@ -122,7 +124,7 @@ class RegisterMessage(_Part):
         return Trustee(node=_point(self.node), encryption=_point(self.encryption_key))
 
 
-class RevealMessage(_Part):
+class RevealMessage(MessagePart):
     """Step 3: a dealer's commitments, opened."""
 
     coefficients: list[PointText] = Field(min_length=1, max_length=64)
@@ -144,7 +146,7 @@ class RevealMessage(_Part):
         )
 
 
-class ShareText(_Part):
+class ShareText(MessagePart):
     """A share, encrypted to one trustee."""
 
     e: PointText
@@ -160,13 +162,13 @@ class ShareText(_Part):
         return EncryptedShare(ephemeral=_point(self.e), ciphertext=bytes.fromhex(self.ciphertext))
 
 
-class SharesMessage(_Part):
+class SharesMessage(MessagePart):
     """Step 4: a dealer's shares for every other trustee, in order; null for itself."""
 
     shares: list[ShareText | None] = Field(min_length=1, max_length=64)
 
 
-class ComplaintText(_Part):
+class ComplaintText(MessagePart):
     """One share that is not right, opened to everyone."""
 
     dealer: Number
@@ -193,7 +195,7 @@ class ComplaintText(_Part):
         return Complaint(shared=_point(self.shared), proof=proof)
 
 
-class ComplaintsMessage(_Part):
+class ComplaintsMessage(MessagePart):
     """Step 5: what a trustee complains about; mostly nothing."""
 
     complaints: list[ComplaintText] = Field(max_length=64)
@@ -203,7 +205,7 @@ class ConfirmMessage(KnowledgeText):
     """Step 6: the sender holds its share of the derived key."""
 
 
-class RehearsalMessage(_Part):
+class RehearsalMessage(MessagePart):
     """Step 7: the sender's share of the rehearsal."""
 
     d: PointText
@@ -228,7 +230,7 @@ class RehearsalMessage(_Part):
         return DecryptionShare(shares=vector_of([_point(self.d)]), proof=proof)
 
 
-class TranscriptTrustee(_Part):
+class TranscriptTrustee(MessagePart):
     """A trustee of a transcript."""
 
     municipality_id: int = Field(ge=1, le=255)
@@ -249,7 +251,7 @@ class TranscriptShare(RehearsalMessage):
     trustee: Number
 
 
-class TranscriptRehearsal(_Part):
+class TranscriptRehearsal(MessagePart):
     """What one set of trustees found."""
 
     subset: list[Number] = Field(min_length=1, max_length=64)
@@ -259,7 +261,7 @@ class TranscriptRehearsal(_Part):
     shares: list[TranscriptShare] = Field(min_length=1, max_length=64)
 
 
-class Transcript(_Part):
+class Transcript(MessagePart):
     """A whole key generation, as it is published."""
 
     version: int = Field(ge=1, le=1)
@@ -297,7 +299,7 @@ class Transcript(_Part):
         )
 
 
-Message = TypeVar("Message", bound=_Part)
+Message = TypeVar("Message", bound=MessagePart)
 
 
 def encode_message(message: BaseModel) -> bytes:
@@ -347,7 +349,7 @@ class Messages:
 
 
 def build_transcript(messages: Messages) -> Transcript:
-    """Put the messages of a finished run together."""
+    """Put the messages of a run together: finished, or ended by a complaint."""
     run = messages.run
     numbers = range(1, len(run.trustees) + 1)
     key, share_keys = derive_public(
@@ -377,7 +379,9 @@ def build_transcript(messages: Messages) -> Transcript:
             for at in numbers
             for each in messages.complaints[at].complaints
         ],
-        confirmations=[messages.confirmations[at] for at in numbers],
+        confirmations=[
+            messages.confirmations[at] for at in numbers if at in messages.confirmations
+        ],
         public_key=_point_text(key),
         share_keys=[_point_text(each) for each in share_keys],
         rehearsal=[
@@ -392,6 +396,7 @@ def build_transcript(messages: Messages) -> Transcript:
                 ],
             )
             for subset in rehearsal_subsets(len(run.trustees), run.threshold)
+            if messages.rehearsals
         ],
     )
 

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node.primitives.types import Address
 from services.election.board.contracts import Contracts
 from services.election.board.files import FileStore
+from services.election.board.library import Library
 from services.election.board.progress import ProgressBoard
 from services.election.board.store import BoardStore
 from services.election.settings import ElectionSettings
@@ -33,6 +34,7 @@ from services.kit.supervision import BackgroundTask
 PARTS: Final[tuple[str, ...]] = (
     "services.election.board.part",
     "services.election.ballots.part",
+    "services.election.trustee.part",
 )
 """Modules of the roles."""
 
@@ -54,12 +56,16 @@ class Context:
     """The service's name in events."""
     chain_id: int
     """Chain of the genesis file."""
+    genesis_hash: bytes
+    """Hash of the genesis block."""
     contracts: Contracts
     """The contracts' addresses, events and calls."""
     board: BoardStore
     """The state of every election, as the ledger's final blocks have it."""
     files: FileStore
-    """The elections' files."""
+    """The elections' files, as they lie here."""
+    library: Library
+    """The files with what the other municipalities' services have."""
     executor: Executor
     """Where heavy work runs, in processes of their own."""
     progress: ProgressBoard

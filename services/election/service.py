@@ -8,9 +8,11 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from node.genesis.parse import parse_genesis
+from node.genesis.profile import Genesis
 from node.primitives.errors import Misconfigured
 from services.election.board.contracts import Contracts
 from services.election.board.files import FileStore
+from services.election.board.library import HttpPeers, Library, Peers
 from services.election.board.progress import ProgressBoard
 from services.election.board.store import BoardStore
 from services.election.parts import Context, Part, part_modules
@@ -23,7 +25,7 @@ from services.kit.event_signatures import EventVerifier
 from services.kit.events import Event
 from services.kit.inbox import Handler
 from services.kit.jobs import Job, JobRunner
-from services.kit.keys import load_public_key
+from services.kit.keys import load_private_key, load_public_key
 from services.kit.outbox import Subscriber, subscribe
 from services.kit.reads import audit_reads
 from services.kit.receiving import event_page
@@ -51,8 +53,13 @@ async def build(settings: ElectionSettings, resources: Resources) -> ServiceDefi
     return await build_with(context)
 
 
-def build_context(settings: ElectionSettings, resources: Resources, executor: Executor) -> Context:
-    """Return what the roles are given.
+def build_context(
+    settings: ElectionSettings,
+    resources: Resources,
+    executor: Executor,
+    peers: Peers | None = None,
+) -> Context:
+    """Return what the roles are given; ``peers`` are those of the settings unless given.
 
     Raises:
         Misconfigured: A setting or file is wrong.
@@ -60,15 +67,20 @@ def build_context(settings: ElectionSettings, resources: Resources, executor: Ex
     if len(settings.kit.tenants) != 1:
         raise Misconfigured("kit.tenants: the election service serves one municipality; name one")
     tenant = settings.kit.tenants[0].id
+    board = BoardStore(resources.database, tenant=tenant)
+    files = FileStore(settings.files)
+    genesis = _read_genesis(settings.genesis_file)
     return Context(
         settings=settings,
         resources=resources,
         tenant=tenant,
         source=source_of(settings),
-        chain_id=_read_chain_id(settings.genesis_file),
+        chain_id=genesis.profile.chain_id,
+        genesis_hash=genesis.header.hash,
         contracts=Contracts.parse(settings.contracts),
-        board=BoardStore(resources.database, tenant=tenant),
-        files=FileStore(settings.files),
+        board=board,
+        files=files,
+        library=Library(files, board, peers or _http_peers(settings, resources)),
         executor=executor,
         progress=ProgressBoard(),
     )
@@ -172,9 +184,19 @@ def _open_executor(settings: ElectionSettings) -> Executor:
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
 
-def _read_chain_id(path: Path) -> int:
+def _http_peers(settings: ElectionSettings, resources: Resources) -> Peers:
+    auth = settings.kit.auth
+    return HttpPeers(
+        settings.peers,
+        name=auth.audience,
+        key=None if auth.key_file is None else load_private_key(auth.key_file),
+        clock=resources.clock,
+    )
+
+
+def _read_genesis(path: Path) -> Genesis:
     try:
-        return parse_genesis(path.read_bytes()).profile.chain_id
+        return parse_genesis(path.read_bytes())
     except OSError as error:
         raise Misconfigured(f"genesis_file: {path}: {error.strerror}; check the path") from error
 

@@ -108,22 +108,27 @@ async def listening(server: SignerServer, path: Path) -> AsyncIterator[None]:
     Raises:
         Misconfigured: The socket cannot be made.
     """
-    listener = _bind(path)
+    listener = bind_socket(path)
     running = await asyncio.start_unix_server(server.answer_one, sock=listener)
     try:
         yield
     finally:
         running.close()
-        _remove(path)
+        remove_socket(path)
 
 
-def _remove(path: Path) -> None:
+def remove_socket(path: Path) -> None:
+    """Remove a socket's file, if it is there."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
 
 
-def _bind(path: Path) -> socket.socket:
-    """Bind a socket that is closed to others from its first moment."""
+def bind_socket(path: Path) -> socket.socket:
+    """Bind a socket that is closed to others from its first moment.
+
+    Raises:
+        Misconfigured: It cannot be made here.
+    """
     if len(os.fsencode(path)) > SOCKET_PATH_MAX:
         raise Misconfigured(f"{path}: too long for a socket; choose a path under 100 bytes")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

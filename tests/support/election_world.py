@@ -6,7 +6,7 @@ services' steps itself, so it decides who is late, who dies and who cheats.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,10 +17,13 @@ from typing import Any, TypeVar
 from sqlalchemy import delete, insert, select
 
 from clients.core.proofs import ProvenReceipt
+from clients.voting.group import Point, decode_point_xy
 from node.primitives.json_text import decode_json
 from node.primitives.transaction import Transaction
 from node.primitives.types import Address
+from services.election.board.files import FileRef
 from services.election.board.follow import Board
+from services.election.board.library import Library
 from services.election.board.state import DraftState, ElectionState
 from services.election.board.store import CURSOR, BoardStore
 from services.election.board.tables import CURSORS
@@ -34,6 +37,11 @@ from services.election.settings import (
     PeerSettings,
     RelaySettings,
 )
+from services.election.trustee.acts import Acts
+from services.election.trustee.ceremony import CeremonyParts, CeremonyWorker
+from services.election.trustee.custodian import VaultCustodian
+from services.election.trustee.tally import TallyParts, TallyWorker
+from services.election.trustee.vault import open_vault
 from services.kit.database import open_database
 from services.kit.events import Event
 from services.kit.follower import FinalBlock
@@ -56,11 +64,13 @@ from tests.support.example import write_private
 from tests.support.ledger import (
     MUNICIPALITY_KEYS,
     SERVICE_KEYS,
+    VALIDATOR_KEYS,
     Ledger,
     Made,
     deploy,
     encode_call,
 )
+from tests.support.voting import SeededNonces
 
 GAS_LIMIT = 8_000_000
 TENANTS = ("tsukuba", "goka", "sakai", "ibaraki")
@@ -101,6 +111,10 @@ class Town:
     """From 1."""
     context: Context
     folder: Path
+    library: Library
+    custodian: VaultCustodian
+    ceremony: CeremonyWorker
+    tally: TallyWorker
     is_relay_up: bool = True
     """Whether what it asks for reaches the ledger."""
     sent: set[str] = field(default_factory=set)
@@ -126,6 +140,28 @@ class Town:
         return state
 
 
+class LocalPeers:
+    """The other towns' files, without HTTP; a test makes one lie or be silent."""
+
+    def __init__(self, world: "World", me: int) -> None:
+        """Hold the world."""
+        self._world = world
+        self._me = me
+
+    @property
+    def municipalities(self) -> Sequence[int]:
+        """Return the other towns."""
+        return tuple(town.number for town in self._world.towns if town.number != self._me)
+
+    async def fetch(self, municipality: int, ref: FileRef) -> bytes | None:
+        """Return what a town's store has, or what the test makes it say."""
+        if municipality in self._world.lies:
+            return self._world.lies[municipality](ref)
+        town = next(each for each in self._world.towns if each.number == municipality)
+        path = town.context.files.path(ref.digest)
+        return path.read_bytes() if path.exists() else None
+
+
 class World:
     """The ledger, the contracts and the towns."""
 
@@ -140,6 +176,8 @@ class World:
         self.bulletin = deploy(self.ledger, "Bulletin", self.elections)
         self.clock = LedgerClock(self.ledger)
         self.towns: list[Town] = []
+        self.lies: dict[int, Callable[[FileRef], bytes | None]] = {}
+        """What towns send instead of their files."""
 
     @property
     def now_s(self) -> int:
@@ -207,7 +245,50 @@ class World:
             ),  # type: ignore[arg-type]
             catalogue=SERVICE.load_catalogue(),
         )
-        return Town(number, build_context(settings, resources, HereExecutor()), folder)
+        context = build_context(settings, resources, HereExecutor(), LocalPeers(self, number))
+        library = context.library
+        acts = Acts(context)
+        custodian = self.open_custodian(number, context)
+        ceremony = CeremonyWorker(
+            CeremonyParts(
+                context=context,
+                library=library,
+                custodian=custodian,
+                acts=acts,
+                node=node_key(number),
+            )
+        )
+        tally = TallyWorker(
+            TallyParts(context=context, library=library, custodian=custodian, acts=acts)
+        )
+        return Town(
+            number,
+            context,
+            folder,
+            library=library,
+            custodian=custodian,
+            ceremony=ceremony,
+            tally=tally,
+        )
+
+    def open_custodian(self, number: int, context: Context) -> VaultCustodian:
+        """Open a town's custodian over its vault, which outlives it."""
+        folder = self.folder / TENANTS[number - 1]
+        vault = open_vault(
+            (folder / "vault-1", folder / "vault-2"), folder / "acts.log", "development only"
+        )
+
+        async def find(eid: bytes) -> ElectionState | None:
+            async with context.board.database.read() as tx:
+                return await context.board.load_election(tx, eid)
+
+        return VaultCustodian(
+            vault,
+            find,
+            municipality=number,
+            nonces=SeededNonces(f"custodian {number} {vault.secrets.serial}"),
+            now_s=lambda: self.now_s,
+        )
 
     async def make(self, *transactions: Transaction, seconds: int = 2) -> Made:
         """Make a block and hand it to every town."""
@@ -242,6 +323,15 @@ class World:
     async def draft(self, draft_id: bytes) -> None:
         """Draft an election as the first municipality."""
         await self.vote(self.elections, encode_call("draft(bytes32)", draft_id), voters=(1,))
+
+    async def settle(self, step: Callable[[Town], Awaitable[object]], *, rounds: int = 60) -> None:
+        """Let every town do its step and its relay send, until nothing more happens."""
+        for _ in range(rounds):
+            for town in self.towns:
+                await step(town)
+            if await self.relay() == 0:
+                return
+        raise AssertionError("it does not come to rest")
 
     async def relay(self) -> int:
         """Send what every town asked for, in a block; return how many transactions it holds."""
@@ -282,6 +372,11 @@ class World:
                 lambda tx, it=report: apply_state_change(tx, it)  # type: ignore[misc]
             )
         return count
+
+
+def node_key(number: int) -> Point:
+    """Return the public key of a town's node."""
+    return decode_point_xy(VALIDATOR_KEYS[number - 1].public_key[1:])
 
 
 async def hand_over(town: Town, block: FinalBlock) -> None:

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Final
 
 from clients.core.transport import http_nodes
+from clients.voting.manifest import decode_manifest
 from node.genesis.parse import parse_genesis
 from services.election.board.follow import Board, open_board_follower
 from services.election.board.operations import BoardOperations, file_page
+from services.election.board.refs import expected_files, manifest_ref
+from services.election.board.state import ElectionState
 from services.election.parts import Context, Part
 from services.kit.supervision import BackgroundTask
 
@@ -15,14 +18,60 @@ MIGRATIONS: Path | None = Path(__file__).parent / "migrations"
 POLL_S: Final = 2.0
 """Pause at the head."""
 
+FETCH_POLL_S: Final = 10.0
+"""Pause between two looks for missing files."""
+
 
 def build_part(context: Context) -> Part | None:
     """Return what everyone's service has."""
     return Part(
         sources=(BoardOperations(context),),
-        tasks=(BackgroundTask(name="board", run=_Following(context).run),),
+        tasks=(
+            BackgroundTask(name="board", run=_Following(context).run),
+            BackgroundTask(name="files", run=Fetching(context).run),
+        ),
         pages=(file_page(context),),
     )
+
+
+class Fetching:
+    """Fetches what every election's record needs and is not here yet."""
+
+    def __init__(self, context: Context) -> None:
+        """Hold the library."""
+        self._context = context
+
+    async def run(self) -> None:
+        """Fetch for ever; a task."""
+        while True:
+            await self.fetch_missing()
+            await self._context.resources.clock.sleep(FETCH_POLL_S)
+
+    async def fetch_missing(self) -> int:
+        """Ask once for everything that is missing; return how many files still are."""
+        board = self._context.board
+        async with board.database.read() as tx:
+            ids = await board.list_elections(tx)
+        missing = 0
+        for eid in ids:
+            async with board.database.read() as tx:
+                state = await board.load_election(tx, eid)
+            if state is not None:
+                missing += await self._fetch(state)
+        return missing
+
+    async def _fetch(self, state: ElectionState) -> int:
+        library, missing = self._context.library, 0
+        data = await library.read(manifest_ref(state.eid))
+        manifest = None if data is None else decode_manifest(data)
+        for ref in expected_files(state, manifest):
+            async with self._context.board.database.read() as tx:
+                known = await self._context.board.find_file(tx, ref.subject, ref.digest)
+            if known is not None and library.store.has(ref.digest):
+                continue
+            if await library.read(ref) is None:
+                missing += 1
+        return missing
 
 
 class _Following:
