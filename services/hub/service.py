@@ -25,11 +25,13 @@ from node.primitives.types import Address
 from services.hub.addresses import Windows
 from services.hub.bindings import Bindings
 from services.hub.enrolment import Enrolment
+from services.hub.federation import LOCALE as FEDERATION_LOCALE
 from services.hub.history import KEPT, prune_queries
 from services.hub.issuing import Issuer
 from services.hub.keyring import Keyring, load_keyring
 from services.hub.others import Others
 from services.hub.own import Own
+from services.hub.provider_binding import ProviderBinding, build_federation
 from services.hub.publication import (
     OPERATION_PREFIX,
     Publisher,
@@ -236,6 +238,7 @@ async def build(settings: HubSettings, resources: Resources) -> ServiceDefinitio
             verifier=bindings.statements.verifier, statuses=bindings.statuses, clock=resources.clock
         ),
     )
+    federation = build_federation(settings, resources.clock)
     windows = Windows(window_s=settings.window_s, apart_max=settings.apart_windows_max)
     for subscriber in subscribers_of(settings):
         await resources.database.transact(partial(subscribe, subscriber=subscriber))
@@ -248,12 +251,18 @@ async def build(settings: HubSettings, resources: Resources) -> ServiceDefinitio
         settings=settings.kit,
         trust=replace(resources.trust, issuers=issuers),
         clock=resources.clock,
-        sources=(Enrolment(bindings, issuer), Own(bindings, windows), Others(bindings, issuer)),
+        sources=(
+            Enrolment(bindings, issuer),
+            Own(bindings, windows),
+            Others(bindings, issuer),
+            federation,
+            ProviderBinding(federation, bindings),
+        ),
         catalogue=resources.catalogue,
         checks=(*resources.standard_checks(), *parts.checks()),
         tasks=_build_tasks(parts, bindings.keyring, windows),
         record_read=audit_reads(resources.database),
-        pages=(_build_page(settings, resources),),
+        pages=(_build_page(settings, resources), *federation.pages),
     )
 
 
@@ -436,7 +445,7 @@ SERVICE: Final = Service(
     settings=HubSettings,
     build=build,
     versions=(MIGRATIONS,),
-    locales=(LOCALE,),
+    locales=(LOCALE, FEDERATION_LOCALE),
     inbox=inbox_of,
     master_file=lambda settings: settings.master_file,
 )

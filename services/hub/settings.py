@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from clients.identity.certificate import CertificateKind
 from clients.identity.statement import is_audience
@@ -14,6 +15,7 @@ from services.kit.settings import NAME, KitSettings
 
 NODE_COUNT_MAX: Final = 16
 SERVICE_COUNT_MAX: Final = 64
+PROVIDER_COUNT_MAX: Final = 8
 
 HUB: Final = "hub"
 """The hub's own sector, and its name in the ``aud`` of tokens."""
@@ -85,6 +87,20 @@ class LinkedService:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
+    """An OpenID provider whose log-ins bind devices, as デジタル認証アプリ."""
+
+    name: str
+    """Short name, in the address that browsers come back to."""
+    issuer: str
+    """Its ``iss``; its endpoints lie below."""
+    client_id: str
+    """The hub's name there."""
+    key_file: Path
+    """Private key of the hub's assertions, a P-256 JWK."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubSettings:
     """The hub's settings file."""
 
@@ -112,6 +128,8 @@ class HubSettings:
     """Who answers for certificates."""
     services: tuple[LinkedService, ...] = ()
     """Services that take its tokens, besides itself."""
+    providers: tuple[ProviderSettings, ...] = ()
+    """Providers through which devices are bound without a reader."""
     profile: Profile = Profile.PRODUCTION
     """Whether simulated authorities are taken."""
     window_s: int = 600
@@ -138,6 +156,7 @@ def check_hub(settings: HubSettings, path: Path | None = None) -> None:
             ("sweep_s", settings.sweep_s, 1, 86_400),
             ("nodes", len(settings.nodes), 1, NODE_COUNT_MAX),
             ("services", len(settings.services), 0, SERVICE_COUNT_MAX),
+            ("providers", len(settings.providers), 0, PROVIDER_COUNT_MAX),
         ),
     )
     if len(settings.kit.tenants) != 1:
@@ -149,11 +168,31 @@ def check_hub(settings: HubSettings, path: Path | None = None) -> None:
     names = [service.audience for service in settings.services]
     if len(set(names)) != len(names) or HUB in names:
         raise Misconfigured("services: an audience is named twice, or is the hub's own")
+    _check_providers(settings)
     for service in settings.services:
         if not NAME.fullmatch(service.sector) or len(service.sector) > 32:
             raise Misconfigured(f"services: {service.audience}: a sector is a short name")
         if service.sector == HUB:
             raise Misconfigured(f"services: {service.audience}: that sector is the hub's own")
+
+
+def _check_providers(settings: HubSettings) -> None:
+    """Refuse providers that share a name, or are reached where others could answer for them.
+
+    Raises:
+        Misconfigured: One is wrong.
+
+    Spec: ID-OIDC-REQUEST.
+    """
+    names = [provider.name for provider in settings.providers]
+    if len(set(names)) != len(names) or not all(NAME.fullmatch(name) for name in names):
+        raise Misconfigured("providers: each has a short name of its own")
+    for provider in settings.providers:
+        parts = urlsplit(provider.issuer)
+        is_simulated = (parts.scheme, parts.hostname) == ("http", "127.0.0.1")
+        is_allowed = is_simulated and settings.profile is Profile.DEVELOPMENT
+        if not (parts.scheme == "https" and parts.hostname) and not is_allowed:
+            raise Misconfigured(f"providers: {provider.name}: issuer: expected an https address")
 
 
 def parse_address(text: str, key: str) -> Address:

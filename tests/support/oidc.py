@@ -66,11 +66,13 @@ class RunningProvider:
 
 
 @asynccontextmanager
-async def running_provider(clock: Clock | None = None) -> AsyncIterator[RunningProvider]:
+async def running_provider(
+    clock: Clock | None = None, *, redirect_uri: str = REDIRECT_URI
+) -> AsyncIterator[RunningProvider]:
     """Run a provider with two clients over the simulated authorities."""
     at = clock or FakeClock(NOW)
     keys = {name: ECKey.generate_key("P-256") for name in (HUB, OTHER)}
-    addresses = {HUB: REDIRECT_URI, OTHER: OTHER_REDIRECT_URI}
+    addresses = {HUB: redirect_uri, OTHER: OTHER_REDIRECT_URI}
     port = unused_port()
     url = f"http://127.0.0.1:{port}"
     source = LocalSource(hierarchy(), at.now())

@@ -20,6 +20,7 @@ from clients.identity.statement import (
     encode_statement,
 )
 from node.primitives.types import Address
+from services.hub.issuing import SectorClaim, TokenRequest
 from tests.support.identity import NOW
 
 DEVICE = Address(b"\x19" * 20)
@@ -130,3 +131,39 @@ def test_the_texts_are_those_the_hub_publishes() -> None:
         "Address: 0x" + "19" * 20,
         "Issued: 2026-04-01T03:00:00Z",
     ]
+
+
+def test_the_hub_reads_the_same_texts() -> None:
+    request = TokenRequest(
+        audience="hub.sakai.example",
+        device=DEVICE,
+        service="library",
+        purposes=("library.return", "library.lend"),
+        thumbprint="T",
+        issued_at=NOW,
+        nonce="00" * 16,
+    )
+    claim = SectorClaim(
+        audience="hub.sakai.example",
+        resident="ab" * 32,
+        sector="library",
+        address=DEVICE,
+        issued_at=NOW,
+    )
+
+    assert request.encode() == token_request_text(
+        audience=request.audience,
+        device=DEVICE,
+        service="library",
+        purposes=request.purposes,
+        thumbprint="T",
+        issued_at=NOW,
+        nonce=request.nonce,
+    )
+    assert claim.encode() == sector_key_text(
+        audience=claim.audience,
+        resident=claim.resident,
+        sector="library",
+        address=DEVICE,
+        issued_at=NOW,
+    )
