@@ -37,6 +37,10 @@ SERVICES: Final[dict[str, tuple[str, str]]] = {
         "services.hub.service:SERVICE",
         "Identity: binds devices to cards, makes tokens, keeps statuses on the ledger.",
     ),
+    "authorities": (
+        "services.sim.pki.service:SERVICE",
+        "Simulated certification authorities; for trial networks only.",
+    ),
     "example": ("services.example.service:SERVICE", "A noticeboard; begin a new service from it."),
 }
 """Every service: ``module:attribute`` of its ``Service``, and a line for the help."""

@@ -9,9 +9,14 @@ import click
 
 from node.cli.output import Output
 from services.kit.clock import SystemClock
+from services.local_identity import try_identity
 from services.local_trial import try_out
 from services.localnet import find_town, lay_out
 
+TITLES: Final = {
+    "notice": "a resident's notice, on the ledger and proven",
+    "identity": "a resident's card, bound, and the status on the ledger, proven",
+}
 NETWORK_DEFAULT: Final = Path(".daicho") / "network"
 
 
@@ -40,5 +45,13 @@ def lay_out_command(output: Output, network: Path, municipality: str) -> None:
 @_of_local_network
 @click.pass_obj
 def try_out_command(output: Output, network: Path, municipality: str) -> None:
-    """Post a notice as a resident of a local network, and prove that the ledger holds it."""
-    output.result(asyncio.run(try_out(find_town(network, municipality), clock=SystemClock())))
+    """Post a notice and bind a card as a resident of a local network, and prove both."""
+    town, clock = find_town(network, municipality), SystemClock()
+    shown = {"notice": asyncio.run(try_out(town, clock=clock))}
+    if town.registry is not None:
+        shown["identity"] = asyncio.run(try_identity(town, clock=clock))
+    if output.is_json:
+        output.result(shown)
+        return
+    for title, each in shown.items():
+        output.result(each, title=TITLES[title])

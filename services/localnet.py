@@ -1,4 +1,4 @@
-"""A relay and a noticeboard for one municipality of a local trial network, laid out as files.
+"""The services of one municipality of a local trial network, laid out as files.
 
 Writes what an operator would write (keys, settings, the issuer that residents' tokens come from)
 under the network's directory, where `daicho network up` finds and starts them. All keys are
@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import socket
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from node.primitives.errors import Misconfigured, Unavailable
 from services.kit.keys import Key, generate_key, private_document, public_document
 from services.kit.master_keys import create_master_file
 from services.kit.settings import NAME
+from services.localhub import authorities_head, hub_head, hub_tables, write_hub_files
 
 RECORD_FILE: Final = "network.json"
 SETTINGS_FILE: Final = "service.toml"
@@ -50,6 +52,8 @@ class LocalTown:
     """Where its relay's keystore and password are."""
     anchors: str
     """Address of the contract Anchors."""
+    registry: str | None = None
+    """Address of the contract IdentityStatus, where this one's relay may attest residents."""
     nodes: tuple[tuple[str, str], ...]
     """Name and address of every node, its own first."""
 
@@ -63,6 +67,22 @@ class LocalTown:
         """Return the noticeboard's folder."""
         return self.network / "services" / f"example@{self.tenant}"
 
+    @property
+    def hub(self) -> Path:
+        """Return the identity hub's folder."""
+        return self.network / "services" / f"hub@{self.tenant}"
+
+    @property
+    def authorities(self) -> Path:
+        """Return the folder of the simulated authorities."""
+        return self.network / "services" / f"authorities@{self.tenant}"
+
+    @property
+    def services(self) -> tuple[Path, ...]:
+        """Return the folders of all its services."""
+        both = (self.relay, self.example)
+        return both if self.registry is None else (*both, self.hub, self.authorities)
+
 
 def find_town(network: Path, name: str) -> LocalTown:
     """Return a municipality of the network recorded under a directory.
@@ -74,6 +94,8 @@ def find_town(network: Path, name: str) -> LocalTown:
         record: dict[str, Any] = json.loads((network / RECORD_FILE).read_text(encoding="utf-8"))
         nodes = [(each["name"], each) for each in record["nodes"]]
         anchors = record["contracts"]["Anchors"]
+        registry = record["contracts"].get("IdentityStatus")
+        first = record["nodes"][0]["name"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Misconfigured(
             f"{network}: no local network with the contract Anchors; run `daicho network up`"
@@ -88,24 +110,25 @@ def find_town(network: Path, name: str) -> LocalTown:
         network=network.absolute(),
         keys=Path(own["directory"]),
         anchors=anchors,
+        registry=registry if name == first else None,
         nodes=tuple((each, f"http://127.0.0.1:{node['rpc_port']}") for each, node in nodes),
     )
 
 
 def lay_out(town: LocalTown) -> tuple[Path, ...]:
-    """Write keys and settings of both services unless they are there; return the settings files.
+    """Write keys and settings of the services unless they are there; return the settings files.
 
     Raises:
-        Misconfigured: A file cannot be written, or one of both services is gone.
+        Misconfigured: A file cannot be written, or one of the services is gone.
         Unavailable: No port is free.
     """
-    paths = (town.relay / SETTINGS_FILE, town.example / SETTINGS_FILE)
+    paths = tuple(folder / SETTINGS_FILE for folder in town.services)
     if all(path.exists() for path in paths):
         return paths
     for path in paths:
         if (path.parent / DATABASE_FILE).exists():
             raise Misconfigured(
-                f"{path.parent}: was in use, and the other service is gone; put it back, or "
+                f"{path.parent}: was in use, and another service is gone; put it back, or "
                 "remove this one too to begin anew"
             )
     try:
@@ -114,11 +137,11 @@ def lay_out(town: LocalTown) -> tuple[Path, ...]:
             shutil.rmtree(path.parent, ignore_errors=True)
             path.parent.mkdir(parents=True)
         _write_keys(town)
-        relay_port, example_port = _choose_ports(2)
-        texts = (
-            _relay_settings(town, relay_port, example_port),
-            _example_settings(town, relay_port, example_port),
-        )
+        ports = _choose_ports(len(paths))
+        texts = [_relay_settings(town, ports), _example_settings(town, ports)]
+        if town.registry is not None:
+            anchors = write_hub_files(town.hub, town.authorities)
+            texts += [_hub_settings(town, ports, anchors), _authorities_settings(town, ports)]
         for path, text in zip(paths, texts, strict=True):
             path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -154,7 +177,15 @@ def _write_private(path: Path, key: Key) -> None:
     path.write_text(text + "\n", encoding="ascii")
 
 
-def _relay_settings(town: LocalTown, port: int, example_port: int) -> str:
+def _relay_settings(town: LocalTown, ports: Sequence[int]) -> str:
+    hub = ""
+    if town.registry is not None:
+        hub = f"""
+[[clients]]
+name = "hub"
+key_file = {_text(town.hub / "events.pub.json")}
+endpoint = "http://127.0.0.1:{ports[2]}/events"
+"""
     return f"""# The relay of a local trial network. Never copy its keys into a real one.
 genesis_file = {_text(town.network / "genesis.json")}
 keystore_file = {_text(town.keys / f"relay.{MARK}.key.json")}
@@ -165,14 +196,35 @@ anchors = "{town.anchors}"
 [[clients]]
 name = "example"
 key_file = {_text(town.example / "events.pub.json")}
-endpoint = "http://127.0.0.1:{example_port}/events"
-
+endpoint = "http://127.0.0.1:{ports[1]}/events"
+{hub}
 [kit.auth]
 audience = "relay"
-{_kit_tables(town, town.relay, port)}"""
+{_kit_tables(town, town.relay, ports[0])}"""
 
 
-def _example_settings(town: LocalTown, relay_port: int, port: int) -> str:
+def _hub_settings(town: LocalTown, ports: Sequence[int], anchors: list[tuple[str, Path]]) -> str:
+    head = hub_head(
+        town.tenant,
+        registry=str(town.registry),
+        genesis=_text(town.network / "genesis.json"),
+        authorities_port=ports[3],
+    )
+    return f"""{head}{_node_tables(town)}{hub_tables(anchors)}
+[relay]
+key_file = {_text(town.relay / "events.pub.json")}
+endpoint = "http://127.0.0.1:{ports[0]}/events"
+
+[kit.auth]
+audience = "hub"
+{_kit_tables(town, town.hub, ports[2])}"""
+
+
+def _authorities_settings(town: LocalTown, ports: Sequence[int]) -> str:
+    return f"{authorities_head()}{_kit_tables(town, town.authorities, ports[3])}"
+
+
+def _example_settings(town: LocalTown, ports: Sequence[int]) -> str:
     return f"""# A noticeboard of a local trial network. Never copy its keys into a real one.
 genesis_file = {_text(town.network / "genesis.json")}
 anchors = "{town.anchors}"
@@ -181,7 +233,7 @@ events_key_file = "events.{MARK}.key.json"
 {_node_tables(town)}
 [relay]
 key_file = {_text(town.relay / "events.pub.json")}
-endpoint = "http://127.0.0.1:{relay_port}/events"
+endpoint = "http://127.0.0.1:{ports[0]}/events"
 
 [kit.auth]
 audience = "example"
@@ -190,7 +242,7 @@ audience = "example"
 [[kit.auth.issuers]]
 issuer = "{ISSUER}"
 jwks_file = "residents.jwks.json"
-{_kit_tables(town, town.example, port)}"""
+{_kit_tables(town, town.example, ports[1])}"""
 
 
 def _node_tables(town: LocalTown) -> str:

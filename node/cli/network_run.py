@@ -2,7 +2,7 @@
 
 What it shows it also checks: a transaction is sent over JSON-RPC, and its receipt is proven
 against a header whose seals a quorum of the validators made; then a resident posts a notice to a
-service, and a light client finds it on the ledger.
+service and binds a card at the hub, and a light client finds both on the ledger.
 """
 
 import signal
@@ -36,6 +36,12 @@ from node.primitives.trie import ordered_key, verify_proof
 from node.runtime.localnet import CHAIN_ID, LocalNetwork, LocalNode, LocalPlan
 from node.runtime.localprocess import LocalProcess, stop_all
 from node.runtime.localservices import find_services
+
+TRIALS: Final = {
+    "notice": "a resident's notice, on the ledger and proven",
+    "identity": "a resident's card, bound, and the status on the ledger, proven",
+}
+"""What each trial of the services shows."""
 
 DEMONSTRATION_CODE: Final = bytes.fromhex("600a600c600039600a6000f3602a60005260206000f3")
 """Init code of a contract of ten bytes that answers every call with 42."""
@@ -74,9 +80,8 @@ def command(output: Output, directory: Path, period: int, rpc_port: int, is_chec
             _show_endpoints(output, network)
             services = start_services(output, network)
             if services:
-                output.result(
-                    try_services(network), title="a resident's notice, on the ledger and proven"
-                )
+                for name, shown in try_services(network).items():
+                    output.result(shown, title=TRIALS[name])
             if not is_check:
                 _watch(output, network, services, stopped)
         finally:

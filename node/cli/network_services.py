@@ -1,14 +1,15 @@
 """What a local network's services need before they start, and how they are shown to work.
 
-The contract that keeps anchors is created once, by the first municipality's governor, and recorded
-with the network. Settings and keys of services, and the trial of one, are the services' business:
-they stand above the node and are run here as commands.
+The contracts that services write to are created once, by the first municipality's governor, and
+recorded with the network. Settings and keys of services, and their trials, are the services'
+business: they stand above the node and are run here as commands.
 """
 
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from node.primitives.transaction import sign_transaction
 from node.runtime.localnet import CHAIN_ID, LocalNetwork, LocalNode
 
 ANCHORS: Final = "Anchors"
+IDENTITY_STATUS: Final = "IdentityStatus"
 CREATE_GAS: Final = 4_000_000
 RECEIPT_TIMEOUT_S: Final = 60.0
 COMMAND_TIMEOUT_S: Final = 120.0
@@ -36,13 +38,13 @@ def lay_out_services(output: Output, network: LocalNetwork) -> None:
     if not node.relay_path.exists():
         output.say(f"no services: {network.root} was made without their keys; remove it for them")
         return
-    create_anchors(network)
+    create_contracts(network)
     where = ("--network", str(network.root.absolute()), "--municipality", node.name)
     _run_command("lay-out", *where)
 
 
 def try_services(network: LocalNetwork) -> dict[str, Any]:
-    """Post a notice as a resident, prove that the ledger holds it, and return what was shown.
+    """Post a notice and bind a card as a resident, prove both, and return what was shown of each.
 
     Raises:
         Misconfigured: It does not come to that; the message says where.
@@ -53,25 +55,26 @@ def try_services(network: LocalNetwork) -> dict[str, Any]:
     return shown
 
 
-def create_anchors(network: LocalNetwork) -> str:
-    """Return the address of the contract Anchors, creating it when none is recorded.
+def create_contracts(network: LocalNetwork) -> None:
+    """Create Anchors and IdentityStatus, together, when none are recorded.
+
+    A network made before there was an IdentityStatus goes on without: nobody there may attest.
 
     Raises:
-        Misconfigured: The one recorded is not on this chain.
-        Unavailable: It is not final in time.
+        Misconfigured: One recorded is not on this chain.
+        Unavailable: They are not final in time.
     """
     node = network.nodes[0]
     client = RpcClient(node.rpc_url)
-    recorded = network.contracts.get(ANCHORS)
-    if recorded is None:
-        recorded = network.contracts[ANCHORS] = _create(client, network, node)
+    if ANCHORS not in network.contracts:
+        network.contracts.update(_create(client, network, node, (ANCHORS, IDENTITY_STATUS)))
         network.save()
-    elif client.call("eth_getCode", recorded, "latest") == "0x":
-        raise Misconfigured(
-            f"{network.root}: the chain holds no {ANCHORS} at {recorded}; its data was replaced, "
-            "so remove the network and make it anew"
-        )
-    return recorded
+    for name, recorded in sorted(network.contracts.items()):
+        if client.call("eth_getCode", recorded, "latest") == "0x":
+            raise Misconfigured(
+                f"{network.root}: the chain holds no {name} at {recorded}; its data was replaced, "
+                "so remove the network and make it anew"
+            )
 
 
 def wait_for_receipt(client: RpcClient, transaction_hash: str) -> dict[str, str]:
@@ -89,28 +92,34 @@ def wait_for_receipt(client: RpcClient, transaction_hash: str) -> dict[str, str]
     raise Unavailable(f"transaction {transaction_hash} not final after {RECEIPT_TIMEOUT_S:.0f} s")
 
 
-def _create(client: RpcClient, network: LocalNetwork, node: LocalNode) -> str:
-    """Create the contract; interrupted before it was recorded, the next try makes another."""
+def _create(
+    client: RpcClient, network: LocalNetwork, node: LocalNode, names: Sequence[str]
+) -> dict[str, str]:
+    """Create contracts; interrupted before they were recorded, the next try makes others."""
     key = network.governor_key(node)
     nonce = int(client.call("eth_getTransactionCount", f"0x{key.address.hex()}", "latest"), 16)
-    transaction = sign_transaction(
-        key,
-        chain_id=CHAIN_ID,
-        nonce=nonce,
-        gas_limit=CREATE_GAS,
-        to=None,
-        data=load_artifact(ANCHORS).bytecode,
-    )
-    try:
-        client.call("eth_sendRawTransaction", f"0x{transaction.raw.hex()}")
-    except CallFailed as error:
-        # Signing is deterministic: a run that was interrupted sent this very transaction.
-        if "already known" not in error.message:
-            raise
-    receipt = wait_for_receipt(client, f"0x{transaction.hash.hex()}")
-    if receipt["status"] != "0x1":
-        raise Misconfigured(f"{ANCHORS} was not created; read {node.log_path}")
-    return receipt["contractAddress"]
+    sent: dict[str, str] = {}
+    for name in names:
+        transaction = sign_transaction(
+            key,
+            chain_id=CHAIN_ID,
+            nonce=nonce + len(sent),
+            gas_limit=CREATE_GAS,
+            to=None,
+            data=load_artifact(name).bytecode,
+        )
+        sent[name] = f"0x{transaction.hash.hex()}"
+        try:
+            client.call("eth_sendRawTransaction", f"0x{transaction.raw.hex()}")
+        except CallFailed as error:
+            # Signing is deterministic: a run that was interrupted sent this very transaction.
+            if "already known" not in error.message:
+                raise
+    receipts = {name: wait_for_receipt(client, at) for name, at in sent.items()}
+    for name, receipt in receipts.items():
+        if receipt["status"] != "0x1":
+            raise Misconfigured(f"{name} was not created; read {node.log_path}")
+    return {name: receipt["contractAddress"] for name, receipt in receipts.items()}
 
 
 def _run_command(*words: str) -> str:

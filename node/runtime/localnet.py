@@ -317,7 +317,8 @@ def _build_genesis(
             validator=key.address,
             endpoint="",
             services=(relay.address,),
-            attesters=(),
+            # The first municipality's hub attests residents, through its relay.
+            attesters=(relay.address,) if name == plan.names[0] else (),
         )
         for name, key, governor, relay in zip(
             plan.names, node_keys, governor_keys, relay_keys, strict=True

@@ -34,7 +34,7 @@ PAGE_SIZE: Final = 200
 FETCH_S: Final = 3_600.0
 """Pause between two looks for newer lists."""
 
-RETRY_S: Final = 60.0
+RETRY_S: Final = 5.0
 """The same while a list is missing."""
 
 CHALLENGES_KEPT: Final = timedelta(days=1)

@@ -15,7 +15,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from node.cli.client import fetch_json
-from node.cli.network_services import create_anchors
+from node.cli.network_services import create_contracts
 from node.runtime.localnet import CHAIN_ID
 from node.runtime.localprocess import LocalProcess, LocalProgram, stop_all
 from node.runtime.localservices import find_address, find_services, start_service
@@ -151,7 +151,7 @@ async def _post(town: LocalTown) -> str:
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with running(tmp_path_factory.mktemp("office")) as network:
         network.wait_for_mesh()
-        create_anchors(network.local)
+        create_contracts(network.local)
         town = find_town(network.local.root, network.nodes[0].name)
         lay_out(town)
         office = Office(network, town)

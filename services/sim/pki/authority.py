@@ -135,6 +135,11 @@ class SimulatedAuthority:
         twin.revocations = {}
         return twin
 
+    def resume(self, *, serial: int, list_number: int) -> None:
+        """Go on after a restart: numbers up to ``serial`` were issued, lists go on numbering."""
+        self._serial = max(self._serial, serial)
+        self._list_number = max(self._list_number, list_number)
+
     # Issue
 
     def issue(

@@ -1,10 +1,13 @@
 """Services of a local network as files: complete, marked for development, never written twice."""
 
+import asyncio
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from clients.identity.certificate import decode_certificate
 from contracts.artifact import load_artifact
 from node.genesis.parse import parse_genesis
 from node.genesis.profile import PERMISSIONS_ADDRESS
@@ -13,13 +16,19 @@ from node.primitives.errors import Misconfigured
 from node.runtime.keystore import load_keystore
 from node.runtime.localnet import LocalNetwork, LocalPlan
 from services.example.service import SERVICE as EXAMPLE
+from services.hub.service import SERVICE as HUB
+from services.hub.service import load_store
+from services.hub.settings import Profile, check_hub
 from services.kit.clock import SystemClock
 from services.kit.issuers import load_trust
 from services.kit.keys import load_private_key, load_public_key
 from services.kit.master_keys import load_master_keys
+from services.localhub import CARD_FILE, KEYS_FILE, MARK
 from services.localnet import ISSUER, RESIDENTS_KEY_FILE, LocalTown, find_town, lay_out
 from services.relay.service import SERVICE as RELAY
 from services.relay.settings import check_relay
+from services.sim.pki.keep import load_authorities, load_card
+from services.sim.pki.service import SERVICE as AUTHORITIES
 
 ANCHORS = "0x" + "a1" * 20
 
@@ -71,6 +80,48 @@ def test_every_private_key_is_marked_and_its_owner_s_alone(town: LocalTown) -> N
     assert town.example / RESIDENTS_KEY_FILE in private
     assert [path.name for path in private if "development-only" not in path.name] == []
     assert [path for path in private if stat.S_IMODE(path.stat().st_mode) != 0o600] == []
+
+
+def test_the_first_municipality_gets_a_hub_that_may_attest_and_a_card(tmp_path: Path) -> None:
+    network = LocalNetwork.create(tmp_path, LocalPlan(names=("Goka", "Tsukuba")))
+    network.contracts |= {"Anchors": ANCHORS, "IdentityStatus": "0x" + "1d" * 20}
+    network.save()
+    town = find_town(tmp_path, "Goka")
+    hub = HUB.load_settings(lay_out(town)[2])
+
+    check_hub(hub)
+    assert hub.profile is Profile.DEVELOPMENT
+    store = load_store(hub)
+    card = load_card(town.hub / CARD_FILE)
+    found = store.find_issuer(decode_certificate(card.authentication.certificate))
+    assert found is not None
+    again = load_authorities(town.authorities / KEYS_FILE, now=SystemClock().now())
+    kept = {each.key_hash for each in again.trust_store().authorities}
+    assert kept == {each.key_hash for each in store.authorities}
+    relay = RELAY.load_settings(town.relay / "service.toml")
+    assert [each.name for each in relay.clients] == ["example", "hub"]
+    password = (town.keys / "relay.password").read_text().strip()
+    account = load_keystore(town.keys / "relay.development-only.key.json", password).address
+    genesis = parse_genesis(relay.genesis_file.read_bytes())
+    base = load_artifact("AccountPermissions").layout["is_attester"].slot
+    stored = dict(genesis.alloc[PERMISSIONS_ADDRESS].storage)
+    assert stored[mapping_slot(base, account.rjust(32, b"\0"))] == 1
+    assert find_town(tmp_path, "Tsukuba").registry is None
+    private = [path for path in town.hub.iterdir() if MARK in path.name and path.suffix != ".der"]
+    assert len(private) == 5
+    assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
+
+
+def test_simulated_authorities_do_not_run_in_production(tmp_path: Path) -> None:
+    network = LocalNetwork.create(tmp_path, LocalPlan(names=("Goka",)))
+    network.contracts |= {"Anchors": ANCHORS, "IdentityStatus": "0x" + "1d" * 20}
+    network.save()
+    settings = AUTHORITIES.load_settings(lay_out(find_town(tmp_path, "Goka"))[3])
+
+    with pytest.raises(Misconfigured, match="test machines"):
+        asyncio.run(
+            AUTHORITIES.build(replace(settings, profile="production"), None)  # type: ignore[arg-type]
+        )
 
 
 def test_what_is_laid_out_stays_as_it_is(town: LocalTown) -> None:
