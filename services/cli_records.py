@@ -19,6 +19,7 @@ from node.primitives.types import Hash32
 from services.cli_place import Place, at_service, at_tenant
 from services.kit.audit import AuditReport, verify_log
 from services.kit.decisions import note_decision
+from services.kit.disclosure import disclose_log
 from services.kit.envelope import ShredCheck, verify_shredding
 from services.kit.master_keys import MasterKeys, add_key, load_master_keys
 
@@ -96,6 +97,9 @@ def rotate_master(output: Output, place: Place, resume: bool) -> None:
     )
 
 
+SOURCE: Final = "urn:daicho:{tenant}:{name}"
+"""Name of a service in events."""
+
 SHRED_EXAMPLES: Final = """\b
 Examples:
   daicho service example shred --person-file reference.txt --yes
@@ -166,6 +170,7 @@ def shred(
 AUDIT_EXAMPLES: Final = """\b
 Example:
   daicho --json service example audit verify
+  daicho service example audit disclose board.disclosure
 """
 
 
@@ -202,6 +207,22 @@ def verify(ctx: click.Context, output: Output, place: Place) -> None:
     if not is_good:
         output.say("keep the database as it is and its last backups, and tell the auditor")
     ctx.exit(0 if is_good else 1)
+
+
+@audit.command("disclose")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@at_tenant
+def disclose(output: Output, place: Place, file: Path) -> None:
+    """Write the audit log and its roots to FILE, for an auditor; entries hold no values."""
+    source = SOURCE.format(tenant=place.tenant, name=place.name)
+    lines = place.read(partial(disclose_log, tenant=place.tenant, source=source))
+    try:
+        file.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(
+            f"{file}: cannot be written ({error.strerror}); choose another place"
+        ) from error
+    output.result({"tenant": place.tenant, "file": str(file), "lines": len(lines)})
 
 
 def _show_checks(checks: tuple[ShredCheck, ...], output: Output) -> list[object]:

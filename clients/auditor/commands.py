@@ -11,6 +11,7 @@ import click
 from clients.auditor.chain_command import command as chain_command
 from clients.auditor.report import InvalidReport, decode_report
 from clients.auditor.reporting import FILE, Output
+from clients.auditor.service_command import command as service_command
 from clients.auditor.watch_command import command as watch_command
 from node.primitives.errors import Misconfigured
 
@@ -32,6 +33,7 @@ def group() -> None:
 
 group.add_command(chain_command, "chain")
 group.add_command(watch_command, "watch")
+group.add_command(service_command, "services")
 
 
 @group.command("report")

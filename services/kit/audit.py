@@ -80,23 +80,27 @@ class LinkedEntry:
 
     def compute_hash(self) -> Hash32:
         """Return the hash that the next entry and the root stand on."""
-        entry = self.entry
-        fields = {
-            "tenant": entry.tenant,
-            "time_ms": to_milliseconds(entry.time),
-            "actor": entry.actor,
-            "role": entry.role,
-            "purpose": entry.purpose,
-            "action": entry.action,
-            "subject": entry.subject,
-            "detail": entry.detail,
-            "before": None if entry.before is None else entry.before.hex(),
-            "after": None if entry.after is None else entry.after.hex(),
-            "sequence": self.sequence,
-            "salt": self.salt.hex(),
-            "previous": self.previous.hex(),
-        }
-        return Hash32(sha256(_DOMAIN + encode_canonical(fields)))
+        return Hash32(sha256(_DOMAIN + encode_canonical(hashed_fields(self))))
+
+
+def hashed_fields(linked: LinkedEntry) -> dict[str, object]:
+    """Return an entry as it is hashed, and as an auditor gets it."""
+    entry = linked.entry
+    return {
+        "tenant": entry.tenant,
+        "time_ms": to_milliseconds(entry.time),
+        "actor": entry.actor,
+        "role": entry.role,
+        "purpose": entry.purpose,
+        "action": entry.action,
+        "subject": entry.subject,
+        "detail": entry.detail,
+        "before": None if entry.before is None else entry.before.hex(),
+        "after": None if entry.after is None else entry.after.hex(),
+        "sequence": linked.sequence,
+        "salt": linked.salt.hex(),
+        "previous": linked.previous.hex(),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +307,7 @@ async def prove(tx: AsyncConnection, *, tenant: str, sequence: int) -> Inclusion
     root = _read_root(root_row)
     hashes = await _load_hashes(tx, tenant, root.first, root.last)
     siblings = build_proof(hashes, sequence - root.first)
-    return InclusionProof(linked=_read_linked(row), root=root, siblings=siblings)
+    return InclusionProof(linked=read_linked(row), root=root, siblings=siblings)
 
 
 async def verify_log(tx: AsyncConnection, *, tenant: str) -> AuditReport:
@@ -317,7 +321,7 @@ async def verify_log(tx: AsyncConnection, *, tenant: str) -> AuditReport:
     previous = ZERO_HASH
     hashes: list[bytes] = []
     async for row in await tx.stream(query):
-        linked = _read_linked(row)
+        linked = read_linked(row)
         place = len(hashes) + 1
         if linked.sequence != place:
             findings.append(AuditFinding(check="sequence", sequence=place))
@@ -384,7 +388,8 @@ def _read_entry(row: Any) -> AuditEntry:
     )
 
 
-def _read_linked(row: Any) -> LinkedEntry:
+def read_linked(row: Any) -> LinkedEntry:
+    """Return the entry in a row of the log."""
     return LinkedEntry(
         entry=_read_entry(row),
         sequence=row.sequence,

@@ -13,11 +13,13 @@ from click.testing import CliRunner, Result
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from clients.auditor.disclosure import Entry, Head, Root, read_disclosure
 from node.cli.output import Output
 from node.primitives.errors import InvalidInput, LedgerError, Misconfigured
+from node.primitives.merkle import compute_root
 from services import cli
 from services.kit import deliveries, jobs
-from services.kit.audit import link
+from services.kit.audit import close_root, link
 from services.kit.backup import BackupDamaged
 from services.kit.clock import Clock
 from services.kit.database import Database, open_database
@@ -457,3 +459,23 @@ def test_the_help_gives_examples(name: str) -> None:
 
     assert "Example" in result.output
     assert "daicho service" in result.output
+
+
+def test_the_audit_log_is_disclosed_under_its_roots(config: Path, tmp_path: Path) -> None:
+    seal(config)
+
+    async def work(database: Database) -> None:
+        async with database.write() as tx:
+            assert await close_root(tx, tenant="goka", now=MORNING, source="urn:daicho:goka:board")
+
+    within(config, work)
+
+    told = answer(config, "audit", "disclose", tmp_path / "log")
+
+    assert told["lines"] == 3
+    head, entry, root = read_disclosure(tmp_path / "log")
+    assert isinstance(head, Head)
+    assert head.service.startswith("urn:daicho:goka:")
+    assert isinstance(entry, Entry)
+    assert isinstance(root, Root)
+    assert root.root == compute_root([entry.compute_hash()])
