@@ -7,6 +7,7 @@ Spec: WIRE-GOSSIP, WIRE-SCORE.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -51,6 +52,40 @@ class MessageSender:
         self._network.send(peer, encode_message(message))
 
 
+LARGE_MESSAGE: Final = 4_096
+"""Bytes from which a message is worth remembering: proposals, and round changes with a block."""
+
+REMEMBERED_MAX: Final = 4
+"""Large messages remembered as decoded."""
+
+
+class MessageDecoder:
+    """Decodes messages; a large one that several peers pass on is decoded once.
+
+    Every validator passes a proposal on to the others, so that each copy but the first is the same
+    bytes again. What decoding gives depends on the bytes alone.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing remembered."""
+        self._decoded: OrderedDict[bytes, Message] = OrderedDict()
+
+    def decode(self, data: bytes) -> Message:
+        """Return the message.
+
+        Raises:
+            InvalidInput: It is malformed; such is not remembered.
+        """
+        if len(data) < LARGE_MESSAGE:
+            return decode_message(data)
+        message = self._decoded.get(data)
+        if message is None:
+            message = self._decoded[data] = decode_message(data)
+            if len(self._decoded) > REMEMBERED_MAX:
+                self._decoded.popitem(last=False)
+        return message
+
+
 class MessagePump:
     """Takes consensus messages from the network to the core."""
 
@@ -74,6 +109,7 @@ class MessagePump:
         self._deliver = deliver
         self._height = height
         self._metrics = metrics
+        self._decoder = MessageDecoder()
 
     async def run(self) -> None:
         """Take messages for ever."""
@@ -83,7 +119,7 @@ class MessagePump:
                 peek = peek_message(inbound.item)
                 if peek.height + HEIGHTS_BEHIND_MAX < self._height():
                     continue
-                message = decode_message(inbound.item)
+                message = self._decoder.decode(inbound.item)
             except InvalidInput as error:
                 LOG.warning("malformed consensus message", peer=inbound.peer, reason=str(error))
                 self._network.report(inbound.peer, Offence.INVALID_CONSENSUS_MESSAGE)
