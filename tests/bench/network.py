@@ -1,14 +1,17 @@
 """Ballots committed end to end: RPC in, consensus, LevelDB with sync, final block out.
 
-``python -m tests.bench network [--nodes 4 1] [--ballots 6000]``. Real processes on this machine;
-every ballot comes from a sender of its own, as an open call, and is checked, pooled, gossiped,
-proposed, executed on every node and final before it counts. At the shipped gas limit the limit
-binds; a higher one shows what the software can do. The load comes from this very machine and is
-part of the figures.
+``python -m tests.bench network [--nodes 4 1] [--ballots 6000] [--rate 150 --name soak]``. Real
+processes on this machine; every ballot comes from a sender of its own, as an open call, and is
+checked, pooled, gossiped, proposed, executed on every node and final before it counts. At the
+shipped gas limit the limit binds; a higher one shows what the software can do. The load comes from
+this very machine and is part of the figures. Without ``--rate`` ballots are sent as fast as they
+become final, which says how many a second there can be; with it they come at that pace, which says
+how long each takes.
 """
 
 import argparse
 import asyncio
+import os
 import statistics
 import tempfile
 import time
@@ -50,6 +53,8 @@ def main() -> None:
     parser.add_argument("--ballots", type=int, default=6_000)
     parser.add_argument("--period", type=int, default=2, help="seconds between blocks")
     parser.add_argument("--gas-limit", type=int, nargs="*", default=[30_000_000, 300_000_000])
+    parser.add_argument("--rate", type=int, help="ballots a second; as fast as it goes without")
+    parser.add_argument("--name", default="network", help="of the file of results")
     given = parser.parse_args()
     figures: dict[str, object] = {}
     for count in given.nodes:
@@ -61,11 +66,11 @@ def main() -> None:
                 log_level="warning",
             )
             name = f"{count} nodes, {gas_limit // 1_000_000} M gas a block"
-            figures[name] = measure_network(plan, given.ballots)
-    record("network", figures)
+            figures[name] = measure_network(plan, given.ballots, rate=given.rate)
+    record(given.name, figures)
 
 
-def measure_network(plan: LocalPlan, ballots: int) -> dict[str, object]:
+def measure_network(plan: LocalPlan, ballots: int, *, rate: int | None = None) -> dict[str, object]:
     """Return rate and finality of ``ballots`` sent as fast as the network takes them."""
     with tempfile.TemporaryDirectory() as root:
         trial = TrialNetwork(Path(root), plan)
@@ -76,7 +81,20 @@ def measure_network(plan: LocalPlan, ballots: int) -> dict[str, object]:
                 make_ballot(number, key=_voter(number), to=contract, chain_id=CHAIN_ID)
                 for number in range(ballots)
             ]
-            return asyncio.run(Flood([node.rpc_url for node in trial.nodes]).run(transactions))
+            ids = [trial.local.process_id(node) for node in trial.nodes]
+            before_s = [_processor_s(process) for process in ids]
+            flood = Flood([node.rpc_url for node in trial.nodes], rate=rate)
+            figures = asyncio.run(flood.run(transactions))
+            spent_s = [
+                _processor_s(process) - then_s
+                for process, then_s in zip(ids, before_s, strict=True)
+            ]
+            each_us = [round(seconds / ballots * 1e6) for seconds in spent_s]
+            return {
+                **figures,
+                "processor_us_per_ballot_of_each_node": each_us,
+                "resident_mib_of_each_node": [_resident_mib(process) for process in ids],
+            }
         finally:
             trial.local.stop_all()
 
@@ -126,11 +144,24 @@ def _voter(number: int) -> PrivateKey:
     return PrivateKey(keccak256(b"voter %d" % number))
 
 
-class Flood:
-    """Sends ballots as fast as they become final, and notes when each does."""
+def _processor_s(process: int | None) -> float:
+    """Return the processor time a running process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def __init__(self, urls: list[str]) -> None:
+
+def _resident_mib(process: int | None) -> int:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 2**20
+
+
+class Flood:
+    """Sends ballots as fast as they become final, or at a pace, and notes when each is final."""
+
+    def __init__(self, urls: list[str], *, rate: int | None = None) -> None:
         self._urls = urls
+        self._pause_s = 0.0 if rate is None else BATCH / rate
+        self._began_s = 0.0
         self._sent_s: dict[str, float] = {}
         self._final_s: dict[str, float] = {}
         self._blocks: list[int] = []
@@ -139,7 +170,7 @@ class Flood:
     async def run(self, transactions: list[Transaction]) -> dict[str, object]:
         """Send all, wait until all are final, and return the figures."""
         async with aiohttp.ClientSession() as session:
-            began_s = time.monotonic()
+            began_s = self._began_s = time.monotonic()
             watching = asyncio.create_task(self._watch(session, len(transactions)))
             batches = iter(range(0, len(transactions), BATCH))
             senders = (self._keep_sending(session, transactions, batches) for _ in range(SENDERS))
@@ -168,6 +199,8 @@ class Flood:
         """Take the next batch and send it, until none is left."""
         for at in batches:
             await self._wait_for_room()
+            due_s = self._began_s + at // BATCH * self._pause_s
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             await self._send(session, transactions[at : at + BATCH], at // BATCH)
 
     async def _wait_for_room(self) -> None:
