@@ -45,12 +45,15 @@ SERVICES: Final[dict[str, tuple[str, str]]] = {
 }
 """Every service: ``module:attribute`` of its ``Service``, and a line for the help."""
 
-OWN_COMMANDS: Final[dict[str, str]] = {
-    "relay": "services.relay.signer_command:signer",
-    "hub": "services.hub.keyring_command:keyring",
-    "election": "services.election.trustee.custodian_command:custodian",
+OWN_COMMANDS: Final[dict[str, tuple[str, ...]]] = {
+    "relay": ("services.relay.signer_command:signer",),
+    "hub": ("services.hub.keyring_command:keyring",),
+    "election": (
+        "services.election.trustee.custodian_command:custodian",
+        "services.election.commission.attestor_server:attestor_command",
+    ),
 }
-"""A command that only one service has: ``module:attribute``."""
+"""Commands that only one service has: ``module:attribute``."""
 
 
 def load_service(name: str) -> Service[Any]:
@@ -192,8 +195,8 @@ def _commands_of(name: str) -> click.Group:
 
     for command in (*cli_backups.COMMANDS, *cli_queues.COMMANDS, *cli_records.COMMANDS):
         commands.add_command(command)
-    if name in OWN_COMMANDS:
-        module_name, _, attribute = OWN_COMMANDS[name].partition(":")
+    for own in OWN_COMMANDS.get(name, ()):
+        module_name, _, attribute = own.partition(":")
         commands.add_command(getattr(importlib.import_module(module_name), attribute))
     return commands
 

@@ -69,6 +69,44 @@ def build_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     return tuple(proof)
 
 
+class Tree:
+    """A tree kept whole, for lists of which many proofs are asked."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        """Hash all levels."""
+        self._levels = [[hash_leaf(leaf) for leaf in leaves]]
+        while len(self._levels[-1]) > 1:
+            self._levels.append(_next_level(self._levels[-1]))
+
+    @property
+    def count(self) -> int:
+        """Return how many leaves there are."""
+        return len(self._levels[0])
+
+    @property
+    def root(self) -> Hash32:
+        """Return the root.
+
+        Spec: MERKLE-TREE.
+        """
+        return Hash32(self._levels[-1][0]) if self.count else EMPTY_ROOT
+
+    def build_proof(self, index: int) -> tuple[bytes, ...]:
+        """Return the sibling hashes from leaf ``index`` to the root.
+
+        Raises:
+            IndexError: There is no such leaf.
+
+        Spec: MERKLE-TREE.
+        """
+        if not 0 <= index < self.count:
+            raise IndexError(f"leaf {index} of {self.count}")
+        places = [(level, index >> at ^ 1) for at, level in enumerate(self._levels)]
+        return tuple(level[sibling] for level, sibling in places if sibling < len(level))
+
+
 def is_included(
     root: bytes, leaf: bytes, proof: Sequence[bytes], *, index: int, count: int
 ) -> bool:

@@ -35,6 +35,7 @@ PARTS: Final[tuple[str, ...]] = (
     "services.election.board.part",
     "services.election.ballots.part",
     "services.election.trustee.part",
+    "services.election.commission.part",
 )
 """Modules of the roles."""
 

@@ -201,11 +201,26 @@ def _read_genesis(path: Path) -> Genesis:
         raise Misconfigured(f"genesis_file: {path}: {error.strerror}; check the path") from error
 
 
+def _master_file(settings: ElectionSettings) -> Path:
+    """Return the file of the commission's master keys, for the operator's commands.
+
+    Raises:
+        Misconfigured: The commission's role is off, so no records are sealed.
+    """
+    if settings.commission is None:
+        raise Misconfigured("commission: the role is off; no records are sealed here")
+    return settings.commission.master_file
+
+
 SERVICE: Final = Service(
     name="election",
     settings=ElectionSettings,
     build=build,
     versions=tuple(module.MIGRATIONS for module in part_modules() if module.MIGRATIONS is not None),
-    locales=(Path(__file__).parent / "locale",),
+    locales=(
+        Path(__file__).parent / "locale",
+        Path(__file__).parent / "commission" / "locale",
+    ),
+    master_file=_master_file,
     inbox=inbox_of,
 )

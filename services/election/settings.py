@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clients.identity.certificate import CertificateKind
+from clients.identity.revocation import RevocationMethod
 from services.kit.settings import KitSettings
 
 
@@ -97,6 +99,60 @@ class BallotSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuthoritySettings:
+    """An authority whose card certificates are trusted."""
+
+    kind: CertificateKind
+    """Which certificates it issues."""
+    file: Path
+    """Its own certificate in DER."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationSettings:
+    """Where the status of certificates is learnt."""
+
+    url: str
+    """Address of the verifier's connection."""
+    method: RevocationMethod = RevocationMethod.OCSP
+    """How."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommissionSettings:
+    """The commission's role: of the municipality that holds the election."""
+
+    master_file: Path
+    """Master keys under which the restricted store is sealed."""
+    receipt_keystore_file: Path
+    """Keystore of the key that signs receipts; the manifest names its public part."""
+    receipt_password_file: Path
+    """File with the keystore's password."""
+    token_key_file: Path
+    """RSA key of the admission tokens, used for nothing else, in PEM."""
+    attestor_socket: Path
+    """Unix socket of ``daicho service election attestor``."""
+    exports: Path
+    """Folder of encrypted exports for accredited auditors."""
+    authorities: tuple[AuthoritySettings, ...]
+    """Trust store of card certificates."""
+    revocation: RevocationSettings
+    """Where their status is learnt."""
+    voting_url: str
+    """Address that letters name, where electors log in with their code."""
+    batch_interval_s: int = 600
+    """Seconds between two batches of the roll."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessSettings:
+    """The witness's role: of the other municipalities. ``kit.auth.key_file`` signs its calls."""
+
+    is_on: bool = True
+    """Check and confirm what commissions add to their rolls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ElectionSettings:
     """The election service's settings file. A role without its table is off."""
 
@@ -120,5 +176,9 @@ class ElectionSettings:
     """Trustee and mixer."""
     ballots: BallotSettings | None = None
     """Ballot relay."""
+    commission: CommissionSettings | None = None
+    """Commission."""
+    witness: WitnessSettings | None = None
+    """Witness of other commissions."""
     kit: KitSettings = field()
     """The kit's table; exactly one tenant."""

@@ -64,6 +64,7 @@ from services.kit.problems import (
     describe_problem,
 )
 from services.kit.requests import (
+    caller_address,
     compute_request_fingerprint,
     read_idempotency_key,
     read_query,
@@ -274,6 +275,7 @@ class _Server:
             body=body,
             idempotency_key=key,
             fingerprint=None if key is None else await compute_request_fingerprint(request),
+            address=caller_address(request),
         )
         answer = await operation.handler(call)
         if spec.is_personal:

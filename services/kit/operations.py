@@ -72,6 +72,9 @@ class Call(Generic[Body, Query]):
     """``Idempotency-Key`` header; never None where the operation requires one."""
     fingerprint: bytes | None = None
     """Of method, address and body, when there is an idempotency key."""
+    address: str = field(default="", repr=False)
+    """Network address of the caller, for counting attempts alone: never stored or logged as it is.
+    Behind a reverse proxy on this host it is the one that the proxy names."""
     _subjects: list[str] = field(default_factory=list)
 
     def note_read(self, subject: str) -> None:

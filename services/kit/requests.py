@@ -59,6 +59,18 @@ async def compute_request_fingerprint(request: web.Request) -> bytes:
     return compute_fingerprint(request.method, request.rel_url.raw_path_qs, body)
 
 
+def caller_address(request: web.Request) -> str:
+    """Return the network address of the caller, as far as it can be known.
+
+    A caller on this host is the reverse proxy: it appends the address it saw, which is the last.
+    """
+    remote = request.remote or ""
+    named = request.headers.getall("X-Forwarded-For", [])
+    if remote in ("127.0.0.1", "::1") and named:
+        return named[-1].rpartition(",")[2].strip()[:64]
+    return remote
+
+
 def read_query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | None:
     """Return the checked parameters of the address.
 

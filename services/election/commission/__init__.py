@@ -1,0 +1,1 @@
+"""The election commission: roll, codes, enrolment, cancel records, batches, freeze, records."""
