@@ -16,7 +16,12 @@ import click
 from node.cli.output import Output
 from node.primitives.errors import Misconfigured
 from services import cli_backups, cli_queues, cli_records
-from services.cli_local import lay_out_command, try_out_command
+from services.cli_local import (
+    hold_election_command,
+    lay_out_command,
+    lay_out_elections_command,
+    try_out_command,
+)
 from services.cli_place import choose
 from services.kit.clock import SystemClock
 from services.kit.doctor import Verdict, examine
@@ -130,6 +135,8 @@ def new_key(output: Output, out: Path) -> None:
 
 group.add_command(lay_out_command)
 group.add_command(try_out_command)
+group.add_command(lay_out_elections_command)
+group.add_command(hold_election_command)
 
 
 def _commands_of(name: str) -> click.Group:

@@ -55,3 +55,38 @@ def try_out_command(output: Output, network: Path, municipality: str) -> None:
         return
     for title, each in shown.items():
         output.result(each, title=TITLES[title])
+
+
+_NETWORK = click.option(
+    "--network",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=NETWORK_DEFAULT,
+    show_default=True,
+    help="Directory of the local network.",
+)
+
+
+@click.command("lay-out-elections")
+@_NETWORK
+@click.pass_obj
+def lay_out_elections_command(output: Output, network: Path) -> None:
+    """Write keys and settings of every municipality's election services, for trials."""
+    # Simulated cards and authorities are loaded for this alone.
+    from services import election_localnet  # noqa: PLC0415
+
+    found = election_localnet.find_network(network)
+    paths = election_localnet.lay_out_elections(found)
+    asyncio.run(election_localnet.migrate_elections(found))
+    output.result({path.parent.name: str(path) for path in paths})
+
+
+@click.command("hold-election")
+@_NETWORK
+@click.option("--voters", type=click.IntRange(2, 200), default=6, show_default=True)
+@click.pass_obj
+def hold_election_command(output: Output, network: Path, voters: int) -> None:
+    """Hold a mock election on a local network, and verify its published record."""
+    from services.election_localnet import find_network  # noqa: PLC0415
+    from services.election_trial import hold_election  # noqa: PLC0415
+
+    output.result(asyncio.run(hold_election(find_network(network), voters=voters, say=output.say)))

@@ -106,7 +106,7 @@ def find_town(network: Path, name: str) -> LocalTown:
         raise Misconfigured(f"{network}: no municipality {name!r} in this network")
     return LocalTown(
         name=name,
-        tenant=_tenant_of(name),
+        tenant=tenant_of(name),
         network=network.absolute(),
         keys=Path(own["directory"]),
         anchors=anchors,
@@ -137,7 +137,7 @@ def lay_out(town: LocalTown) -> tuple[Path, ...]:
             shutil.rmtree(path.parent, ignore_errors=True)
             path.parent.mkdir(parents=True)
         _write_keys(town)
-        ports = _choose_ports(len(paths))
+        ports = choose_ports(len(paths))
         texts = [_relay_settings(town, ports), _example_settings(town, ports)]
         if town.registry is not None:
             anchors = write_hub_files(town.hub, town.authorities)
@@ -149,7 +149,7 @@ def lay_out(town: LocalTown) -> tuple[Path, ...]:
     return paths
 
 
-def _tenant_of(name: str) -> str:
+def tenant_of(name: str) -> str:
     """Return a municipality's name in the form tenants have."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return plain if NAME.fullmatch(plain) else "municipality"
@@ -157,15 +157,16 @@ def _tenant_of(name: str) -> str:
 
 def _write_keys(town: LocalTown) -> None:
     relay_key, example_key, residents_key = (generate_key() for _ in range(3))
-    _write_pair(town.relay / "events", relay_key)
-    _write_pair(town.example / "events", example_key)
+    write_pair(town.relay / "events", relay_key)
+    write_pair(town.example / "events", example_key)
     _write_private(town.example / RESIDENTS_KEY_FILE, residents_key)
     key_set = {"keys": [public_document(residents_key)]}
     (town.example / "residents.jwks.json").write_text(json.dumps(key_set) + "\n", encoding="ascii")
     create_master_file(town.example / f"master.{MARK}.keys")
 
 
-def _write_pair(path: Path, key: Key) -> None:
+def write_pair(path: Path, key: Key) -> None:
+    """Write a key and its public half beside it."""
     _write_private(path.with_name(f"{path.name}.{MARK}.key.json"), key)
     text = json.dumps(public_document(key)) + "\n"
     path.with_name(f"{path.name}.pub.json").write_text(text, encoding="ascii")
@@ -183,56 +184,56 @@ def _relay_settings(town: LocalTown, ports: Sequence[int]) -> str:
         hub = f"""
 [[clients]]
 name = "hub"
-key_file = {_text(town.hub / "events.pub.json")}
+key_file = {toml_text(town.hub / "events.pub.json")}
 endpoint = "http://127.0.0.1:{ports[2]}/events"
 """
     return f"""# The relay of a local trial network. Never copy its keys into a real one.
-genesis_file = {_text(town.network / "genesis.json")}
-keystore_file = {_text(town.keys / f"relay.{MARK}.key.json")}
-password_file = {_text(town.keys / "relay.password")}
+genesis_file = {toml_text(town.network / "genesis.json")}
+keystore_file = {toml_text(town.keys / f"relay.{MARK}.key.json")}
+password_file = {toml_text(town.keys / "relay.password")}
 events_key_file = "events.{MARK}.key.json"
 anchors = "{town.anchors}"
-{_node_tables(town)}
+{node_tables(town)}
 [[clients]]
 name = "example"
-key_file = {_text(town.example / "events.pub.json")}
+key_file = {toml_text(town.example / "events.pub.json")}
 endpoint = "http://127.0.0.1:{ports[1]}/events"
 {hub}
 [kit.auth]
 audience = "relay"
-{_kit_tables(town, town.relay, ports[0])}"""
+{kit_tables(town, town.relay, ports[0])}"""
 
 
 def _hub_settings(town: LocalTown, ports: Sequence[int], anchors: list[tuple[str, Path]]) -> str:
     head = hub_head(
         town.tenant,
         registry=str(town.registry),
-        genesis=_text(town.network / "genesis.json"),
+        genesis=toml_text(town.network / "genesis.json"),
         authorities_port=ports[3],
     )
-    return f"""{head}{_node_tables(town)}{hub_tables(anchors)}
+    return f"""{head}{node_tables(town)}{hub_tables(anchors)}
 [relay]
-key_file = {_text(town.relay / "events.pub.json")}
+key_file = {toml_text(town.relay / "events.pub.json")}
 endpoint = "http://127.0.0.1:{ports[0]}/events"
 
 [kit.auth]
 audience = "hub"
-{_kit_tables(town, town.hub, ports[2])}"""
+{kit_tables(town, town.hub, ports[2])}"""
 
 
 def _authorities_settings(town: LocalTown, ports: Sequence[int]) -> str:
-    return f"{authorities_head()}{_kit_tables(town, town.authorities, ports[3])}"
+    return f"{authorities_head()}{kit_tables(town, town.authorities, ports[3])}"
 
 
 def _example_settings(town: LocalTown, ports: Sequence[int]) -> str:
     return f"""# A noticeboard of a local trial network. Never copy its keys into a real one.
-genesis_file = {_text(town.network / "genesis.json")}
+genesis_file = {toml_text(town.network / "genesis.json")}
 anchors = "{town.anchors}"
 master_file = "master.{MARK}.keys"
 events_key_file = "events.{MARK}.key.json"
-{_node_tables(town)}
+{node_tables(town)}
 [relay]
-key_file = {_text(town.relay / "events.pub.json")}
+key_file = {toml_text(town.relay / "events.pub.json")}
 endpoint = "http://127.0.0.1:{ports[0]}/events"
 
 [kit.auth]
@@ -242,16 +243,18 @@ audience = "example"
 [[kit.auth.issuers]]
 issuer = "{ISSUER}"
 jwks_file = "residents.jwks.json"
-{_kit_tables(town, town.example, ports[1])}"""
+{kit_tables(town, town.example, ports[1])}"""
 
 
-def _node_tables(town: LocalTown) -> str:
+def node_tables(town: LocalTown) -> str:
+    """Return the tables of all nodes, the municipality's own first."""
     return "".join(
-        f'\n[[nodes]]\nname = {_text(name)}\nurl = "{url}"\n' for name, url in town.nodes
+        f'\n[[nodes]]\nname = {toml_text(name)}\nurl = "{url}"\n' for name, url in town.nodes
     )
 
 
-def _kit_tables(town: LocalTown, folder: Path, port: int) -> str:
+def kit_tables(town: LocalTown, folder: Path, port: int) -> str:
+    """Return the kit's tables of a service."""
     return f"""
 [kit.server]
 port = {port}
@@ -259,20 +262,20 @@ public_url = "http://127.0.0.1:{port}"
 shutdown_timeout_s = 5
 
 [kit.database]
-url = {_text(f"sqlite+aiosqlite:///{folder / DATABASE_FILE}")}
+url = {toml_text(f"sqlite+aiosqlite:///{folder / DATABASE_FILE}")}
 
 [[kit.tenants]]
 id = "{town.tenant}"
-name = {_text(town.name)}
+name = {toml_text(town.name)}
 """
 
 
-def _text(value: object) -> str:
+def toml_text(value: object) -> str:
     """Write a TOML string; JSON's are such."""
     return json.dumps(str(value), ensure_ascii=False)
 
 
-def _choose_ports(count: int) -> list[int]:
+def choose_ports(count: int) -> list[int]:
     """Return free ports; none of them is taken by an outgoing connection later."""
     ports: list[int] = []
     with ExitStack() as held:

@@ -66,6 +66,10 @@ GROUPS: Final[dict[str, Attachment]] = {
     "service": Attachment(
         target="services.cli:group", help="Run and look after a municipality's services."
     ),
+    "election": Attachment(
+        target="services.election.commands.group:group",
+        help="Hold an election: draft, manifest, announcement, status, record.",
+    ),
     "resident": Attachment(
         target="clients.cli.resident:group",
         help="Read the ledger from one's own device, every answer verified.",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -15,11 +16,19 @@ from node.cli.output import Output
 from node.primitives.errors import Unavailable
 from node.runtime.localnet import NAMES, RECORD_FILE, LocalNetwork, LocalNode, LocalPlan
 from node.runtime.localprocess import LocalProcess, stop_all
-from node.runtime.localservices import find_address, find_services, start_service
+from node.runtime.localservices import (
+    find_address,
+    find_companions,
+    find_services,
+    start_service,
+)
 
 DIRECTORY_DEFAULT: Final = Path(".daicho") / "network"
 RPC_PORT_DEFAULT: Final = 8_545
-START_TIMEOUT_S: Final = 90.0
+START_TIMEOUT_S: Final = 180.0
+STARTED_AT_ONCE: Final = 8
+"""Services brought to their schema and started at once."""
+
 
 HEARTBEAT_S: Final = 5
 """Longest time without a block; a relay that starts waits for a block from after its start."""
@@ -103,7 +112,7 @@ def down(output: Output, directory: Path) -> None:
     """Stop every service and node; the chain stays and `up` continues it."""
     network = LocalNetwork.load(directory)
     services = find_services(network.root)
-    stop_all(services)
+    stop_all((*services, *find_companions(network.root)))
     network.stop_all()
     and_services = f" and {len(services)} services" if services else ""
     output.say(f"stopped {len(network.nodes)} nodes{and_services}; data stays in {directory}")
@@ -154,9 +163,12 @@ def start_services(output: Output, network: LocalNetwork) -> tuple[LocalProcess,
         Unavailable: One ended, or is not ready in time; the message names its log.
     """
     lay_out_services(output, network)
+    for companion in find_companions(network.root):
+        companion.start()
     services = find_services(network.root)
-    for service in services:
-        start_service(service)
+    # Each takes a while to come to its schema, most of it waiting for its program to load.
+    with ThreadPoolExecutor(STARTED_AT_ONCE) as pool:
+        list(pool.map(start_service, services))
     deadline = time.monotonic() + START_TIMEOUT_S
     for service in services:
         while not is_ready(service):

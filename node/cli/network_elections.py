@@ -1,19 +1,24 @@
-"""What a local network needs to hold elections: five contracts, created once by a governor.
+"""What a local network needs to hold elections, and a small mock election held on it.
 
-Their addresses follow from the governor's account and nonce, so that all are sent at once. What is
-recorded with the network stays; an interrupted try makes all of them again.
+Five contracts are created once by a governor. Their addresses follow from the governor's account
+and nonce, so that all are sent at once. What is recorded with the network stays; an interrupted try
+makes all of them again. Services and the election itself are the services' business: they stand
+above the node and are run here as commands.
 """
 
-from typing import Final
+import json
+from typing import Any, Final
 
 from contracts.artifact import load_artifact
 from node.cli.client import RpcClient
-from node.cli.network_services import wait_for_receipt
+from node.cli.network_services import run_command, wait_for_receipt
+from node.cli.output import Output
 from node.execution.evm import compute_contract_address
 from node.primitives.errors import Misconfigured
 from node.primitives.transaction import sign_transaction
 from node.primitives.types import Address
 from node.runtime.localnet import CHAIN_ID, LocalNetwork
+from node.runtime.localservices import find_companions, find_services
 
 ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
     "Elections": (),
@@ -25,6 +30,44 @@ ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
 """The contracts, and which addresses each is created with."""
 
 CREATE_GAS: Final = 8_000_000
+HOLD_TIMEOUT_S: Final = 1_200.0
+"""Longest a small election may take, on a machine that does much else."""
+
+
+def lay_out_elections(output: Output, network: LocalNetwork) -> None:
+    """Give every municipality an election service; relays that must know of it are stopped.
+
+    Raises:
+        Misconfigured: Files or contracts are not as the network's record says.
+        Unavailable: The contracts are not final in time.
+    """
+    if not network.nodes[0].relay_path.exists():
+        output.say(f"no elections: {network.root} was made without services' keys")
+        return
+    create_election_contracts(network)
+    before = {service.program.name for service in find_services(network.root)}
+    run_command("lay-out-elections", "--network", str(network.root.absolute()))
+    after = {service.program.name for service in find_services(network.root)}
+    if after != before:
+        for service in find_services(network.root):
+            if service.program.name.startswith("relay@"):
+                service.stop()
+    for process in (*find_companions(network.root), *find_services(network.root)):
+        # Their databases are at their schema: laying out brought them there.
+        process.start()
+
+
+def hold_election(network: LocalNetwork, *, voters: int) -> dict[str, Any]:
+    """Hold a small mock election, verify its record, and return what was shown.
+
+    Raises:
+        Misconfigured: It does not come to that; the message says where.
+    """
+    where = ("--network", str(network.root.absolute()), "--voters", str(voters))
+    shown: dict[str, Any] = json.loads(
+        run_command("hold-election", *where, timeout_s=HOLD_TIMEOUT_S)
+    )
+    return shown
 
 
 def create_election_contracts(network: LocalNetwork) -> dict[str, str]:

@@ -25,6 +25,7 @@ from node.cli.network import (
     start_services,
     wait_for_block,
 )
+from node.cli.network_elections import hold_election, lay_out_elections
 from node.cli.network_services import RECEIPT_TIMEOUT_S, try_services, wait_for_receipt
 from node.cli.output import Output
 from node.consensus.seals import check_commit_seals
@@ -35,7 +36,7 @@ from node.primitives.transaction import sign_transaction
 from node.primitives.trie import ordered_key, verify_proof
 from node.runtime.localnet import CHAIN_ID, LocalNetwork, LocalNode, LocalPlan
 from node.runtime.localprocess import LocalProcess, stop_all
-from node.runtime.localservices import find_services
+from node.runtime.localservices import find_companions, find_services
 
 TRIALS: Final = {
     "notice": "a resident's notice, on the ledger and proven",
@@ -64,9 +65,17 @@ DEMONSTRATION_CODE: Final = bytes.fromhex("600a600c600039600a6000f3602a600052602
     show_default=True,
     help="First JSON-RPC port; taken ports are replaced by free ones.",
 )
+@click.option(
+    "--voters",
+    type=click.IntRange(0, 200),
+    default=0,
+    help="Hold a mock election with so many voters; 0 holds none.",
+)
 @click.option("--exit", "is_check", is_flag=True, help="End after the check.")
 @click.pass_obj
-def command(output: Output, directory: Path, period: int, rpc_port: int, is_check: bool) -> None:
+def command(
+    output: Output, directory: Path, period: int, rpc_port: int, voters: int, is_check: bool
+) -> None:
     """Start the network, send a transaction, prove it, and stay until Ctrl-C."""
     plan = LocalPlan(block_period_s=period, heartbeat_s=max(HEARTBEAT_S, period), rpc_port=rpc_port)
     network = open_network(directory, plan)
@@ -82,13 +91,25 @@ def command(output: Output, directory: Path, period: int, rpc_port: int, is_chec
             if services:
                 for name, shown in try_services(network).items():
                     output.result(shown, title=TRIALS[name])
+            if services and voters:
+                services = _hold_election(output, network, voters)
             if not is_check:
                 _watch(output, network, services, stopped)
         finally:
             output.say("stopping")
-            stop_all(find_services(network.root))
+            stop_all((*find_services(network.root), *find_companions(network.root)))
             network.stop_all()
     output.say("stopped")
+
+
+def _hold_election(output: Output, network: LocalNetwork, voters: int) -> tuple[LocalProcess, ...]:
+    """Start every municipality's election service and hold a mock election."""
+    output.say(f"a mock election of four municipalities with {voters} voters; takes a few minutes")
+    lay_out_elections(output, network)
+    services = start_services(output, network)
+    shown = hold_election(network, voters=voters)
+    output.result(shown, title="a mock election: counted, and verified from its published record")
+    return services
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def lay_out_services(output: Output, network: LocalNetwork) -> None:
         return
     create_contracts(network)
     where = ("--network", str(network.root.absolute()), "--municipality", node.name)
-    _run_command("lay-out", *where)
+    run_command("lay-out", *where)
 
 
 def try_services(network: LocalNetwork) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def try_services(network: LocalNetwork) -> dict[str, Any]:
     """
     node = network.nodes[0]
     where = ("--network", str(network.root.absolute()), "--municipality", node.name)
-    shown: dict[str, Any] = json.loads(_run_command("try-out", *where))
+    shown: dict[str, Any] = json.loads(run_command("try-out", *where))
     return shown
 
 
@@ -122,7 +122,7 @@ def _create(
     return {name: receipt["contractAddress"] for name, receipt in receipts.items()}
 
 
-def _run_command(*words: str) -> str:
+def run_command(*words: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
     """Run a `daicho service` command and return what it prints.
 
     Raises:
@@ -135,14 +135,14 @@ def _run_command(*words: str) -> str:
             [sys.executable, "-c", code, "--json", "service", *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=COMMAND_TIMEOUT_S,
+            timeout=timeout_s,
             cwd=Path(__file__).parents[2],
             check=False,
             text=True,
         )
     except subprocess.TimeoutExpired as error:
         raise Unavailable(
-            f"daicho service {words[0]}: not done after {COMMAND_TIMEOUT_S:.0f} s; read the logs "
+            f"daicho service {words[0]}: not done after {timeout_s:.0f} s; read the logs "
             "with daicho network logs"
         ) from error
     if done.returncode:

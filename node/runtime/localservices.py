@@ -1,8 +1,10 @@
 """Services beside the nodes of a local network: started, watched and stopped with them.
 
 Whatever has a settings file ``services/NAME/service.toml`` under the network's directory is a
-service; ``NAME@INSTANCE`` runs the service NAME once more, for a second municipality. Laying such
-files out is the services' business, which stand above the node and are started as commands.
+service; ``NAME@INSTANCE`` runs the service NAME once more, for a second municipality. Another
+settings file beside it, as ``custodian.toml``, is a process of its own that the service needs: its
+companion, the command ``daicho service NAME custodian``. Laying such files out is the services'
+business, which stand above the node and are started as commands.
 """
 
 import subprocess
@@ -16,13 +18,26 @@ from node.runtime.localprocess import LocalProcess, LocalProgram
 
 SERVICES: Final = "services"
 SETTINGS_FILE: Final = "service.toml"
-MIGRATE_TIMEOUT_S: Final = 60.0
+COMPANIONS: Final = frozenset({"attestor.toml", "custodian.toml"})
+"""Settings files of processes beside a service."""
+
+MIGRATE_TIMEOUT_S: Final = 180.0
 
 
 def find_services(root: Path) -> tuple[LocalProcess, ...]:
     """Return the services laid out under a network's directory, by name."""
     paths = sorted((root / SERVICES).glob(f"*/{SETTINGS_FILE}"))
     return tuple(LocalProcess(_program(path.absolute())) for path in paths)
+
+
+def find_companions(root: Path) -> tuple[LocalProcess, ...]:
+    """Return the processes that services need beside them, by name."""
+    paths = sorted(
+        path
+        for path in (root / SERVICES).glob("*/*.toml")
+        if path.name in COMPANIONS and (path.parent / SETTINGS_FILE).exists()
+    )
+    return tuple(LocalProcess(_companion(path.absolute())) for path in paths)
 
 
 def start_service(process: LocalProcess, prelude: str = "") -> None:
@@ -74,4 +89,15 @@ def _program(path: Path) -> LocalProgram:
         settings_path=path,
         log_path=path.parent / "service.log",
         pid_path=path.parent / "service.pid",
+    )
+
+
+def _companion(path: Path) -> LocalProgram:
+    service = path.parent.name.partition("@")[0]
+    return LocalProgram(
+        name=f"{path.parent.name} {path.stem}",
+        words=("service", service, path.stem, "--config", str(path)),
+        settings_path=path,
+        log_path=path.with_suffix(".log"),
+        pid_path=path.with_suffix(".pid"),
     )

@@ -34,6 +34,7 @@ from services.kit.supervision import BackgroundTask
 PARTS: Final[tuple[str, ...]] = (
     "services.election.board.part",
     "services.election.ballots.part",
+    "services.election.publication.part",
     "services.election.trustee.part",
     "services.election.commission.part",
 )

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 def command(root: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """Run `scripts/run` with its output in a file, and leave no node behind."""
     told = root / "told"
-    where = ["--dir", str(root / "network"), "--rpc-port", "0", "--period", "1"]
+    where = ["--dir", str(root / "network"), "--rpc-port", "0", "--period", "1", "--voters", "0"]
     with told.open("wb") as output:
         process = subprocess.Popen(
             [str(ROOT / "scripts" / "run"), *where, *words],
@@ -63,8 +63,6 @@ def test_the_check_sends_proves_and_ends(tmp_path: Path) -> None:
     assert "status       success" in text
     assert all(name in text for name in ("Tsukuba", "Goka", "Sakai", "Ibaraki"))
     assert "a resident's notice, on the ledger and proven" in text
-    assert "a resident's card, bound, and the status on the ledger, proven" in text
-    assert "verified, level 3" in text
     assert "proven by       a light client from genesis: " in text
     assert running_nodes(tmp_path) == 0
     assert running_services(tmp_path) == []
@@ -74,12 +72,7 @@ def test_an_interrupt_stops_everything_and_chain_and_services_continue(tmp_path:
     with command(tmp_path) as (process, told):
         wait_until(lambda: b"Ctrl-C stops" in told.read_bytes(), "the network", timeout_s=120)
         assert running_nodes(tmp_path) == 4
-        assert running_services(tmp_path) == [
-            "authorities@tsukuba",
-            "example@tsukuba",
-            "hub@tsukuba",
-            "relay@tsukuba",
-        ]
+        assert running_services(tmp_path) == ["example@tsukuba", "relay@tsukuba"]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 0
     assert running_nodes(tmp_path) == 0

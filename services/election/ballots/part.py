@@ -18,7 +18,7 @@ from services.election.ballots.relay import (
     RelayIdentity,
     RelayLimits,
 )
-from services.election.board.files import FileRef, manifest_digest
+from services.election.board.refs import manifest_ref
 from services.election.board.store import Head
 from services.election.parts import Context, Part
 from services.kit.supervision import BackgroundTask
@@ -89,7 +89,7 @@ class Running:
 
     async def find(self, eid: bytes) -> tuple[Manifest, Present] | None:
         """Return an announced election's manifest, and the present; None when there is no such."""
-        manifest = self._manifest(eid)
+        manifest = await self._manifest(eid)
         if manifest is None:
             return None
         board = self._context.board
@@ -122,7 +122,7 @@ class Running:
         if head is None:
             return
         for eid in ids:
-            manifest = self._manifest(eid)
+            manifest = await self._manifest(eid)
             if manifest is None or head.time_s > manifest.closes_at + GRACE_S:
                 continue
             async with board.database.read() as tx:
@@ -131,12 +131,13 @@ class Running:
                 is_closed = state.box is not None or state.abandoned is not None
                 await self._relay.advance(manifest, _present(head), is_closed=is_closed)
 
-    def _manifest(self, eid: bytes) -> Manifest | None:
-        """Return a manifest from the files; kept, because it never changes."""
-        if eid not in self._manifests and self._context.files.has(eid):
-            ref = FileRef(subject=eid, digest=eid, digester=manifest_digest, path="manifest.json")
+    async def _manifest(self, eid: bytes) -> Manifest | None:
+        """Return a manifest from here or from a peer; kept, because it never changes."""
+        if eid not in self._manifests:
+            data = await self._context.library.read(manifest_ref(eid))
             try:
-                self._manifests[eid] = decode_manifest(self._context.files.read(ref))
+                if data is not None:
+                    self._manifests[eid] = decode_manifest(data)
             except InvalidInput as error:
                 _log.error("a manifest cannot be read", code=error.code)
         return self._manifests.get(eid)

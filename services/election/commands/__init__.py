@@ -1,0 +1,1 @@
+"""Officials' commands: from the draft of an election to its published record."""

@@ -1,0 +1,1 @@
+"""Publication: the manifest before it is announced, and the page and record people read."""

@@ -1,0 +1,794 @@
+"""A small mock election on a local network, from the draft to a result that is recomputed.
+
+Acts from outside, as officials and voters do: governors vote over JSON-RPC, officers call with
+their keys, voters with simulated cards and a light client that begins at genesis. What the result
+should be is computed from the choices; what it is is recomputed from the published record by the
+auditors' program, which shares no code with the services. Nothing is taken from a service's word.
+"""
+
+import asyncio
+import csv
+import io
+import secrets
+import shutil
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+from joserfc import jwt
+
+from clients.auditor.checks import Verdict
+from clients.auditor.election.audit import ElectionAudit
+from clients.auditor.election.records import Folder
+from clients.card.card import CODE_OF, CardSignature, MyNumberCard
+from clients.card.codes import parse_code
+from clients.core.headers import TrustLimits
+from clients.core.light_client import LightClient
+from clients.core.transport import HttpNode, http_nodes
+from clients.core.trust import Trust
+from clients.identity.certificate import CertificateKind
+from clients.voter.checking import check_on_second_device
+from clients.voter.evidence import (
+    Judgement,
+    decode_evidence,
+    encode_evidence,
+    judge_evidence,
+)
+from clients.voter.network import ElectionService
+from clients.voter.record import DeviceRecord, SentBallot
+from clients.voter.tracking import Progress
+from clients.voter.voter import Contracts as VoterContracts
+from clients.voter.voter import DeviceNonces, Voter, check_contracts, fetch_manifest
+from clients.voting.ceremony import check_transcript
+from clients.voting.manifest import Manifest
+from clients.voting.roll import derive_ballot_key
+from clients.voting.terms import encode_announcement
+from node.genesis.parse import parse_genesis
+from node.primitives.crypto import PrivateKey, sha256
+from node.primitives.errors import Unavailable
+from node.primitives.header import Header
+from node.primitives.transaction import sign_transaction
+from node.primitives.types import Address
+from services.election.board.contracts import encode_call
+from services.election.board.export import RecordIncomplete, export_record
+from services.election.commands.manifest import Party, Plan, build_manifest
+from services.election.service import SERVICE, build_context
+from services.election_localnet import (
+    OFFICERS,
+    ElectionNetwork,
+    ElectionTown,
+    account_of,
+    load_authorities,
+    load_governor,
+    node_key_of,
+    public_key_of,
+    token_modulus,
+)
+from services.kit.clock import SystemClock
+from services.kit.keys import algorithm_of, load_private_key
+from services.kit.service import open_resources
+from services.localnet import MARK, SETTINGS_FILE
+from services.sim.card.card import Fault, SimulatedCard
+from services.sim.card.issue import order_card
+from services.sim.card.layout import Codes
+from services.sim.pki.hierarchy import Hierarchy
+from services.sim.pki.profiles import SimulatedResident
+from services.sim.pki.server import build_application
+
+RACES: Final = (
+    (1, "市長", ("青木", "馬場", "千葉")),
+    (2, "図書館の新設", ("賛成", "反対")),
+)
+STYLES: Final = ((1, "本区", (1, 2)), (2, "分区", (1,)))
+THRESHOLD: Final = 3
+STEP_TIMEOUT_S: Final = 300.0
+"""Longest one step may take, on a machine that does much else."""
+
+WINDOW_S: Final = 90
+"""Least seconds between opening and closing."""
+
+VOTE_GAS: Final = 3_000_000
+
+CARD_PASSWORD: Final = Codes().signing
+"""Signing code of every simulated card."""
+
+SETTLED: Final = (Progress.COUNTS, Progress.SUPERSEDED)
+"""Where a ballot stands that the box holds."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialPlan:
+    """What kind of election is held."""
+
+    voters: int = 6
+    """Electors who take part."""
+    revotes: int = 1
+    """How many of them vote twice."""
+    papers: int = 1
+    """How many vote online, and then on paper."""
+    reenrolled: int = 0
+    """How many lose their device and enrol again."""
+    races: Sequence[tuple[int, str, Sequence[str]]] = RACES
+    """The races."""
+    styles: Sequence[tuple[int, str, Sequence[int]]] = STYLES
+    """The ballot styles."""
+    mixers: Sequence[int] = (1, 2, 3)
+    """Trustees that mix, in this order."""
+    min_mixes: int = 3
+    """Least number of valid mixes."""
+    mix_time_s: int = 120
+    """How long a mixer's turn lasts."""
+    window_s: int = WINDOW_S
+    """Seconds between opening and closing."""
+    cast_blocks: int = 60
+    """Blocks within which a relay promises to bring a ballot to the box."""
+
+
+@dataclass
+class TrialVoter:
+    """An elector with a card and a device."""
+
+    number: int
+    resident: SimulatedResident
+    style: int
+    card: MyNumberCard
+    device: Voter | None = None
+    choices: dict[int, int] = field(default_factory=dict)
+    """What counts in the end, as only a trial may know."""
+    is_on_paper: bool = False
+
+
+class CardOnTable:
+    """A channel to a simulated card without a reader."""
+
+    def __init__(self, card: SimulatedCard) -> None:
+        """Hold the card."""
+        self._card = card
+
+    def transmit(self, command: bytes) -> bytes:
+        """Hand a command over."""
+        answer = self._card.transmit(command)
+        return b"" if isinstance(answer, Fault) else answer
+
+    def close(self) -> None:
+        """Reset the card."""
+        self._card.reset()
+
+
+async def hold_election(
+    network: ElectionNetwork, *, voters: int, say: Say, plan: TrialPlan | None = None
+) -> dict[str, object]:
+    """Hold an election and verify its record; return what was shown.
+
+    Raises:
+        Unavailable: A step does not come to its end in time, or the recomputed result is not what
+            the choices say.
+    """
+    chosen = plan or TrialPlan(voters=voters)
+    async with AsyncExitStack() as stack:
+        trial = Trial(network, chosen, say)
+        await trial.open(stack)
+        await trial.prepare()
+        await trial.vote()
+        return await trial.count()
+
+
+class Trial:
+    """One election, step by step."""
+
+    def __init__(self, network: ElectionNetwork, plan: TrialPlan, say: Say) -> None:
+        """Hold what is needed; nothing is opened yet."""
+        self.network = network
+        self.plan = plan
+        self.draft_id = secrets.token_bytes(32)
+        self.voters: list[TrialVoter] = []
+        self.blamed: set[str] = set()
+        """Municipalities whose relays broke a promise."""
+        self._say = say
+        self._started = time.monotonic()
+        self._clock = SystemClock()
+        self._http: aiohttp.ClientSession
+        self._light: LightClient
+        self._nodes: tuple[HttpNode, ...]
+        self.manifest: Manifest
+        self._genesis: Header
+        self._chain_id = 0
+        self._reason = ""
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Open connections, the simulated authorities and the light client."""
+        self._http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=False))
+        authorities = load_authorities(self.network)
+        runner = web.AppRunner(build_application(authorities, self._clock), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", self.network.authorities_port).start()
+        self.voters = [self._make_voter(authorities, at) for at in range(self.plan.voters)]
+        town = self.network.towns[0].town
+        genesis = parse_genesis((self.network.root / "genesis.json").read_bytes())
+        self._genesis, self._chain_id = genesis.header, genesis.profile.chain_id
+        # Asked in the other order than the services: another municipality's node shows it.
+        self._nodes = await stack.enter_async_context(http_nodes(list(reversed(town.nodes))))
+        age_s = self._now_s() - self._genesis.timestamp_s
+        self._light = LightClient(
+            self._nodes,
+            Trust(genesis_hash=self._genesis.hash, origin=self._genesis, head=self._genesis),
+            limits=TrustLimits(trusting_period_s=age_s + 7 * 86_400),
+            now_s=self._now_s,
+        )
+
+    async def prepare(self) -> None:
+        """Draft, make the keys, fix the roll, announce, hand out codes and enrol everyone."""
+        commission = self.network.towns[0]
+        for town in self.network.towns:
+            await self.until(
+                f"the service of {town.town.name}",
+                partial(self._or_none, partial(self.get, town, "/elections")),
+            )
+        await self.send_vote(commission, encode_call("Elections", "draft", self.draft_id))
+        body: dict[str, object] = {
+            "threshold": THRESHOLD,
+            "trustees": [each.number for each in self.network.towns],
+        }
+        for town in self.network.towns:
+            await self.until(
+                f"{town.town.name} joins the ceremony",
+                partial(self._officer_or_none, town, "PUT", self._draft_path, body),
+            )
+        self.say("the four municipalities make the keys together, step by step, on the ledger")
+        await self._fix_roll(commission)
+        ceremony = await self.until("the keys", self._ceremony_done)
+        self.say("keys made and rehearsed")
+        eligible = await self._eligible(commission)
+        self.manifest = await self._build_manifest(ceremony, eligible)
+        await self.officer(
+            commission,
+            "POST",
+            "/manifests",
+            {"manifest": self.manifest.encode().hex(), "eligible": eligible.hex()},
+        )
+        for town in self.network.towns[: len(self.network.towns) // 2 + 1]:
+            await self.send_vote(town, encode_announcement(self.manifest))
+        self.say(f"announced by a majority: election {self.manifest.eid.hex()[:16]}…")
+        services = [ElectionService(town.url, self._http) for town in self.network.towns]
+        for service in services:
+            await self.until(
+                "the manifest everywhere",
+                partial(self._or_none, partial(service.file, self.manifest.eid, self.manifest.eid)),
+            )
+        found = await fetch_manifest(services[::-1], self.manifest.eid)
+        assert found == self.manifest
+        for voter in self.voters:
+            await self._enrol(voter)
+        self.say(f"{len(self.voters)} electors enrolled with codes and cards")
+
+    async def vote(self) -> None:
+        """Cast, check, vote again, lose devices, cancel for paper; then let the box close."""
+        await self.wait_until_time(self.manifest.opens_at)
+        first = self.voters[0]
+        await self._check_only(first)
+        for at, voter in enumerate(self.voters):
+            await self._cast(voter, self._choices(voter, at))
+        for voter in self.voters[: self.plan.revotes]:
+            await self._settled(voter)
+            await self._cast(voter, self._choices(voter, voter.number + 1))
+        last = len(self.voters) - self.plan.papers
+        for voter in self.voters[last - self.plan.reenrolled : last]:
+            await self._settled(voter)
+            voter.device = None
+            await self._enrol(voter)
+            await self._cast(voter, self._choices(voter, voter.number + 2))
+        for voter in self.voters[last:]:
+            await self._settled(voter)
+            await self._cancel_for_paper(voter)
+        for voter in self.voters:
+            await self._settled(voter)
+        self.say("every ballot is in the box, each proven by a light client")
+
+    async def count(self) -> dict[str, object]:
+        """Wait for the result, export the record, recompute it, compare it with the choices."""
+        commission = self.network.towns[0]
+        await self.wait_for_phase("closed", "tally", "done")
+        self.say("box closed; the roll is frozen next, then mixed and opened, then the ballots")
+        await self.until("the freezing", partial(self._phase_is, "tally", "done"))
+        await self._check_rolls()
+        self.say("roll frozen; every active voter's device found its entry")
+        await self.until(
+            "mixing, decryption and results", partial(self._phase_is, "done"), timeout_s=900
+        )
+        folder = self.network.root / "records" / self.manifest.eid.hex()[:16]
+        file_count = await self.until(
+            "the record", partial(self._or_none, partial(self._export, commission, folder))
+        )
+        counts, checks = await asyncio.to_thread(audit_record, folder)
+        expected = self.expected()
+        if counts != expected:
+            raise Unavailable(f"the recomputed result {counts} is not what was voted {expected}")
+        return {
+            "election": self.manifest.eid.hex(),
+            "mock": "yes: without effect",
+            "voters": f"{len(self.voters)} enrolled, {self.plan.revotes} voted again, "
+            f"{self.plan.reenrolled} on another device, {self.plan.papers} on paper in the end",
+            **{
+                f"{name} (race {race})": _describe_counts(candidates, counts[race])
+                for race, name, candidates in self.plan.races
+            },
+            "verified": f"recomputed from {file_count} files, {checks} checks passed; "
+            "equal to the choices made",
+            "record": str(folder),
+            "took": f"{time.monotonic() - self._started:.0f} s",
+        }
+
+    # Steps
+
+    def _make_voter(self, authorities: Hierarchy, at: int) -> TrialVoter:
+        resident = make_resident(at)
+        order = order_card(authorities, resident, at=datetime.now(UTC), generation=3)  # noqa: TID251
+        card = MyNumberCard(CardOnTable(SimulatedCard.issue(order)))
+        style = self.plan.styles[at % len(self.plan.styles)][0]
+        return TrialVoter(number=at, resident=resident, style=style, card=card)
+
+    async def _fix_roll(self, commission: ElectionTown) -> None:
+        """Import the electors and fix the eligible list."""
+        path = f"/commission/{self.draft_id.hex()}"
+        today = datetime.now(UTC).date()  # noqa: TID251 - a trial lives by the machine's clock
+        styles = [style for style, _, _ in self.plan.styles]
+        await self.officer(
+            commission, "POST", path, {"reference_day": today.isoformat(), "styles": styles}
+        )
+        data = write_roll(self.voters)
+        await self.officer(commission, "PUT", f"{path}/uploads/0", {"data": data.hex()})
+        report = await self.officer(
+            commission,
+            "POST",
+            f"{path}/import",
+            {"parts": 1, "sha256": sha256(data).hex(), "is_dry_run": False},
+        )
+        if not report["is_taken"]:
+            raise Unavailable(f"the roll is refused: {report['faults']}")
+        await self.officer(commission, "POST", f"{path}/fix", {"electors": len(self.voters)})
+        self.say("roll imported, eligible list fixed")
+
+    async def _ceremony_done(self) -> Mapping[str, Any] | None:
+        found = await self.get(self.network.towns[0], self._draft_path)
+        if found.get("fault"):
+            raise Unavailable(f"the ceremony failed: {found['fault']}")
+        return found if found["is_done"] else None
+
+    async def _build_manifest(self, ceremony: Mapping[str, Any], eligible: bytes) -> Manifest:
+        service = ElectionService(self.network.towns[0].url, self._http)
+        transcripts = []
+        for name in ("ballot_transcript", "roll_transcript"):
+            digest = bytes.fromhex(ceremony[name])
+            data = await service.file(self.draft_id, digest)
+            transcripts.append((digest, await asyncio.to_thread(check_transcript, data)))
+        opens_at = self._now_s() + 45 + 5 * len(self.voters)
+        closes_at = opens_at + max(self.plan.window_s, 6 * len(self.voters))
+        return build_manifest(
+            Plan(
+                title="模擬投票（試験環境）",
+                is_mock=True,
+                opens_at=opens_at,
+                closes_at=closes_at,
+                freezes_at=closes_at + 5,
+                races=self.plan.races,
+                styles=self.plan.styles,
+                attestations=2,
+                mixers=self.plan.mixers,
+                min_mixes=self.plan.min_mixes,
+                limits={
+                    "max_sequence": 20,
+                    "min_interval_s": 1,
+                    "max_rekey": 5,
+                    "mix_time_s": self.plan.mix_time_s,
+                    "cast_blocks": self.plan.cast_blocks,
+                },
+            ),
+            [make_party(town) for town in self.network.towns],
+            draft_id=self.draft_id,
+            transcripts=(transcripts[0], transcripts[1]),
+            eligible=eligible,
+        )
+
+    async def _eligible(self, commission: ElectionTown) -> bytes:
+        data = b""
+        parts = 1
+        for part in range(1_000):
+            if part == parts:
+                break
+            path = f"/commission/{self.draft_id.hex()}/eligible/{part}"
+            found = await self.officer(commission, "GET", path)
+            parts = found["parts"]
+            data += bytes.fromhex(found["data"])
+        return data
+
+    async def _enrol(self, voter: TrialVoter) -> None:
+        """Hand out a code at the counter and enrol a new device with it."""
+        commission = self.network.towns[0]
+        path = f"/commission/{self.draft_id.hex()}/codes"
+        order = {"number": elector_number(voter.number), "channel": "counter"}
+        issued = await self.until(
+            "a code", partial(self._officer_or_none, commission, "POST", path, order)
+        )
+        seed = secrets.token_bytes(16)
+        key = PrivateKey(derive_ballot_key(seed, self.manifest.eid).to_bytes(32, "big"))
+        device = Voter(
+            self.manifest,
+            DeviceRecord(eid=self.manifest.eid),
+            key=key,
+            source=DeviceNonces(secrets.token_bytes),
+            save=lambda record: None,
+            now_s=self._now_s,
+        )
+        service = ElectionService(commission.url, self._http)
+        session = await service.open_session(self.manifest.eid, issued["code"])
+        await device.enrol(service, session, partial(sign_with, voter.card))
+        voter.device = device
+
+    def _choices(self, voter: TrialVoter, at: int) -> dict[int, int]:
+        """Choose by number, blank votes among them."""
+        sizes = {race: len(candidates) for race, _, candidates in self.plan.races}
+        races = next(races for style, _, races in self.plan.styles if style == voter.style)
+        return {race: (at + race) % (sizes[race] + 1) for race in races}
+
+    async def _contracts(self) -> VoterContracts:
+        found = await ElectionService(self.network.towns[-1].url, self._http).box(self.manifest.eid)
+        contracts = VoterContracts(box=Address(found[0]), credentials=Address(found[1]))
+        await self._light.sync()
+        await check_contracts(self._light, self.manifest, contracts)
+        return contracts
+
+    async def _check_only(self, voter: TrialVoter) -> None:
+        """Make a ballot, have it checked on a second device, and throw it away."""
+        device = _device(voter)
+        tracking = await device.track(self._light, await self._contracts())
+        choices = self._choices(voter, 0)
+        prepared = device.prepare(choices, tracking)
+        shown = check_on_second_device(self.manifest, prepared.promise, prepared.reveal())
+        if {each.race: each.candidate for each in shown} != choices:
+            raise Unavailable("the checked ballot does not hold what was chosen")
+        self.say("a ballot was checked on a second device and thrown away")
+
+    async def _cast(self, voter: TrialVoter, choices: dict[int, int]) -> SentBallot:
+        device = _device(voter)
+        tracking = await device.track(self._light, await self._contracts())
+        sent = device.seal(device.prepare(choices, tracking))
+        names = [town.town.name for town in self.network.towns]
+        chosen = names[voter.number % len(names)]
+        await device.deliver(sent, self._http, relays=[chosen] if chosen not in self.blamed else [])
+        voter.choices = choices
+        return sent
+
+    async def _settled(self, voter: TrialVoter) -> None:
+        """Wait until every ballot of a device is in the box, and prove where."""
+        device = _device(voter)
+        contracts = await self._contracts()
+
+        async def look() -> bool | None:
+            await self._light.sync()
+            tracking = await device.track(self._light, contracts)
+            if tracking.foreign_count:
+                raise Unavailable("a ballot that no device sent")
+            for each in tracking.ballots:
+                if each.progress is Progress.SUPPRESSED:
+                    await self._blame(device, each.ballot, contracts)
+            is_settled = all(each.progress in SETTLED for each in tracking.ballots)
+            return True if is_settled else None
+
+        await self.until("the ballots", look)
+        last = device.record.ballots[-1]
+        for town in self.network.towns:
+            service = ElectionService(town.url, self._http)
+            place = await self.until(
+                "where the ballot is",
+                partial(self._or_none, partial(service.place_of, self.manifest.eid, last.hash)),
+            )
+            if place.transaction is not None:
+                await device.prove_inclusion(self._light, contracts, last.hash, place.transaction)
+                return
+
+    async def _blame(self, device: Voter, sent: SentBallot, contracts: VoterContracts) -> None:
+        """Write and judge evidence against a relay that broke its promise; use another one."""
+        standing, height = await device.standing(self._light, contracts)
+        receipt = sent.receipts[-1]
+        if receipt.deadline >= height:
+            return
+        data = encode_evidence(self.manifest, sent, receipt)
+        evidence = decode_evidence(self.manifest, data)
+        if judge_evidence(evidence, height=height, standing=standing) is not Judgement.BROKEN:
+            raise Unavailable("the evidence does not convict the relay")
+        names = {relay.account: relay.municipality for relay in self.manifest.relays}
+        blamed = names[receipt.relay]
+        self.blamed.add(blamed)
+        self.say(f"the relay of {blamed} broke a promise; its receipt convicts it")
+        others = [name for name in names.values() if name not in self.blamed]
+        await device.deliver(sent, self._http, relays=others)
+
+    async def _cancel_for_paper(self, voter: TrialVoter) -> None:
+        order = {
+            "number": elector_number(voter.number),
+            "reason": "paper",
+            "evidence": sha256(f"counterfoil {voter.number}".encode()).hex(),
+        }
+        path = f"/commission/{self.draft_id.hex()}/cancels"
+        await self.officer(self.network.towns[0], "POST", path, order)
+        voter.is_on_paper = True
+
+    async def _check_rolls(self) -> None:
+        contracts = await self._contracts()
+        services = [ElectionService(town.url, self._http) for town in self.network.towns]
+        for voter in self.voters:
+            if not voter.is_on_paper:
+                await self.until(
+                    "the active files",
+                    partial(
+                        self._or_none,
+                        partial(_device(voter).check_on_roll, self._light, contracts, services),
+                    ),
+                )
+
+    async def wait_for_phase(self, *phases: str) -> None:
+        """Wait until the box is closed and the election has come to one of these phases."""
+        await self.wait_until_time(self.manifest.closes_at)
+        await self.until(" or ".join(phases), partial(self._phase_is, *phases))
+
+    async def _phase_is(self, *phases: str) -> str | None:
+        found = await self.get(self.network.towns[0], f"/elections/{self.manifest.eid.hex()}")
+        phase: str = found["phase"]
+        return phase if phase in phases else None
+
+    async def _export(self, town: ElectionTown, folder: Path) -> int:
+        """Write the record from a service's own database and files; return how many files."""
+        settings = SERVICE.load_settings(town.folder / SETTINGS_FILE)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        async with open_resources(SERVICE, settings, clock=self._clock) as resources:
+            with ThreadPoolExecutor(1) as pool:
+                context = build_context(settings, resources, pool)
+                exported = await export_record(context, self.manifest.eid, folder)
+        return exported.file_count
+
+    def expected(self) -> dict[int, list[int]]:
+        """Return the numbers of each race that the choices give: blank, candidates, invalid."""
+        counts: dict[int, list[int]] = {}
+        voting = [voter for voter in self.voters if not voter.is_on_paper]
+        for race, _, candidates in self.plan.races:
+            votes = Counter(voter.choices[race] for voter in voting if race in voter.choices)
+            counts[race] = [votes[at] for at in range(len(candidates) + 1)] + [0]
+        return counts
+
+    # Talking to the network
+
+    @property
+    def _draft_path(self) -> str:
+        return f"/drafts/{self.draft_id.hex()}"
+
+    def say(self, text: str) -> None:
+        """Tell how far the election is."""
+        self._say(f"  {time.monotonic() - self._started:5.0f} s  {text}")
+
+    async def send_vote(self, town: ElectionTown, data: bytes) -> None:
+        """Send a call of ``Elections`` from a municipality's voting account, and wait for it."""
+        key = load_governor(town)
+        node = self._nodes[0]
+        account = "0x" + key.address.hex()
+        nonce = await node.call("eth_getTransactionCount", account, "pending")
+        transaction = sign_transaction(
+            key,
+            chain_id=self._chain_id,
+            nonce=int(str(nonce), 16),
+            gas_limit=VOTE_GAS,
+            to=Address(bytes.fromhex(self.network.contracts["Elections"][2:])),
+            data=data,
+        )
+        await node.call("eth_sendRawTransaction", f"0x{transaction.raw.hex()}")
+        name = f"0x{transaction.hash.hex()}"
+
+        async def receipt() -> Mapping[str, Any] | None:
+            found = await node.call("eth_getTransactionReceipt", name)
+            return found if isinstance(found, dict) else None
+
+        found = await self.until("a vote's block", receipt)
+        if found["status"] != "0x1":
+            raise Unavailable(f"the vote of {town.town.name} failed")
+
+    async def officer(
+        self,
+        town: ElectionTown,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+    ) -> Mapping[str, Any]:
+        """Make an officer's call.
+
+        Raises:
+            Unavailable: The service refuses.
+        """
+        headers = staff_headers(town, OFFICERS[0], now_s=self._now_s())
+        async with self._http.request(
+            method, town.url + path, json=body, headers=headers
+        ) as response:
+            data = await response.read()
+            if response.status >= 400:
+                raise Unavailable(
+                    f"{town.town.name} answers {method} {path.partition('?')[0]} with "
+                    f"{response.status}: {data[:300].decode(errors='replace')}"
+                )
+            answer: Mapping[str, Any] = await response.json() if data else {}
+        return answer
+
+    async def get(self, town: ElectionTown, path: str) -> Mapping[str, Any]:
+        """Ask what anyone may.
+
+        Raises:
+            Unavailable: The service refuses.
+        """
+        async with self._http.get(town.url + path) as response:
+            if response.status >= 400:
+                raise Unavailable(f"{town.town.name} answers {path} with {response.status}")
+            answer: Mapping[str, Any] = await response.json()
+        return answer
+
+    async def _officer_or_none(
+        self, town: ElectionTown, method: str, path: str, body: Mapping[str, object]
+    ) -> Any:
+        return await self._or_none(partial(self.officer, town, method, path, body))
+
+    async def _or_none(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Return an answer, None while there is none; ``until`` names the last reason."""
+        try:
+            return await ask()
+        except (Unavailable, RecordIncomplete, aiohttp.ClientError) as error:
+            self._reason = str(error)
+            return None
+
+    async def until(
+        self,
+        what: str,
+        ask: Callable[[], Awaitable[Any]],
+        *,
+        timeout_s: float = STEP_TIMEOUT_S,
+    ) -> Any:
+        """Ask again and again until there is an answer.
+
+        Raises:
+            Unavailable: There is none in time.
+        """
+        self._reason = ""
+        deadline = time.monotonic() + timeout_s
+        while (found := await ask()) is None:
+            if time.monotonic() > deadline:
+                raise Unavailable(
+                    f"waited {timeout_s:.0f} s for {what}; {self._reason}; see the services' logs"
+                )
+            await asyncio.sleep(0.5)
+        return found
+
+    async def wait_until_time(self, at_s: int) -> None:
+        """Sleep until a time has come."""
+        await asyncio.sleep(max(0, at_s - time.time()))  # noqa: TID251
+
+    def _now_s(self) -> int:
+        return int(self._clock.now().timestamp())
+
+
+def make_resident(at: int) -> SimulatedResident:
+    """Return the n-th invented resident."""
+    return SimulatedResident(
+        name=f"台帳　{'太花次三四五六七八九'[at % 10]}{'一二三四五六七八九十'[at // 10 % 10]}子",
+        birth_date=date(1950 + at % 50, 1 + at % 12, 3),
+        address=f"茨城県猿島郡境町架空一丁目{at + 1}番{at + 2}号",
+    )
+
+
+def elector_number(at: int) -> str:
+    """Return the number under which the register has the n-th elector."""
+    return f"A{at:04}"
+
+
+def write_roll(voters: Sequence[TrialVoter]) -> bytes:
+    """Return the register's extract as a CSV file."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["選挙人番号", "氏名", "住所", "生年月日", "性別", "投票区", "様式"])
+    for voter in voters:
+        resident = voter.resident
+        writer.writerow(
+            [
+                elector_number(voter.number),
+                resident.name.replace("　", " "),
+                resident.address,
+                resident.birth_date.isoformat(),
+                "女",
+                "第一",
+                voter.style,
+            ]
+        )
+    return text.getvalue().encode()
+
+
+def sign_with(card: MyNumberCard, text: bytes) -> CardSignature:
+    """Have a simulated card sign, with the code of simulated cards."""
+    kind = CertificateKind.SIGNING
+    return card.sign(kind, text, parse_code(CODE_OF[kind], CARD_PASSWORD))
+
+
+def make_party(town: ElectionTown) -> Party:
+    """Return a municipality's public parts."""
+    folder = town.folder
+    is_commission = town.number == 1
+    modulus = ""
+    if is_commission:
+        modulus = f"{token_modulus(folder / f'tokens.{MARK}.pem'):0512x}"
+    return Party(
+        municipality=town.town.name,
+        number=town.number,
+        account=account_of(town),
+        node=node_key_of(town),
+        receipt_key=public_key_of(folder / f"receipts.{MARK}.key.json").hex(),
+        url=town.url,
+        attestor_key=public_key_of(folder / f"attestor.{MARK}.key.json").hex()
+        if is_commission
+        else "",
+        token_modulus=modulus,
+    )
+
+
+def staff_headers(town: ElectionTown, officer: str, *, now_s: int) -> dict[str, str]:
+    """Return the headers of an officer's request."""
+    key = load_private_key(town.folder / f"{officer}.{MARK}.key.json")
+    algorithm = algorithm_of(key)
+    claims = {
+        "iss": officer,
+        "aud": town.name,
+        "tenant": town.town.tenant,
+        "iat": now_s,
+        "exp": now_s + 300,
+    }
+    token = jwt.encode({"alg": algorithm, "typ": "staff+jwt"}, claims, key, algorithms=[algorithm])
+    return {"Authorization": f"Bearer {token}", "Daicho-Tenant": town.town.tenant}
+
+
+def audit_record(folder: Path) -> tuple[dict[int, list[int]], int]:
+    """Recompute an election from its record with the auditors' program.
+
+    Returns:
+        The numbers of each race, and how many checks passed.
+
+    Raises:
+        Unavailable: A check failed.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        run = ElectionAudit(Folder(folder), pool)
+        found = run.run()
+    outcomes = run.sheet.outcomes()
+    failed = [each.check.name for each in outcomes if each.verdict is Verdict.FAILED]
+    if failed:
+        details = [str(each.findings[:1]) for each in outcomes if each.check.name in failed]
+        raise Unavailable(f"the record does not verify: {', '.join(failed)}: {details[:3]}")
+    passed = sum(each.verdict is Verdict.MET for each in outcomes)
+    counts = {
+        int(chart.title.split()[1].rstrip(",")): [int(value) for _, value in chart.points]
+        for chart in found.charts
+    }
+    return counts, passed
+
+
+def _device(voter: TrialVoter) -> Voter:
+    assert voter.device is not None
+    return voter.device
+
+
+def _describe_counts(candidates: Sequence[str], numbers: Sequence[int]) -> str:
+    names = ["白票 / blank", *candidates, "無効 / invalid"]
+    return ", ".join(f"{name} {number}" for name, number in zip(names, numbers, strict=True))
