@@ -1,7 +1,7 @@
 """Erasing a person: keys destroyed, rows deleted, addresses let go; tombstones for the auditor.
 
 A tombstone is a commitment in the audit log, whose roots the ledger holds. It shows that a key that
-once existed is gone, and not whose it was; ``daicho service hub shred`` checks them.
+once existed is gone, and not whose it was; ``daicho service hub audit verify`` checks them.
 
 Spec: ID-ERASURE.
 """

@@ -19,14 +19,19 @@ from services.hub import people
 from services.kit.audit import verify_log
 from services.kit.envelope import verify_shredding
 from services.sim.pki.profiles import SimulatedResident
+from tests.support.databases import KINDS, make_url
 from tests.support.hub import Holder, RunningHub, running_hub
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHub]:
-    async with running_hub(tmp_path_factory.mktemp("hub"), has_relay=False) as running:
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=KINDS)
+async def hub(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[RunningHub]:
+    folder = tmp_path_factory.mktemp("hub")
+    url = make_url(request.param, folder)
+    async with running_hub(folder, has_relay=False, database_url=url) as running:
         yield running
 
 

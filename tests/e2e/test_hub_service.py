@@ -6,16 +6,20 @@ Hub, relay, authorities and a node are real and speak over sockets; cards are ke
 import secrets
 from pathlib import Path
 
+import pytest
+
 from clients.identity.lifecycle import FlagStatus
 from node.execution.permissions import read_standing
 from node.primitives.crypto import PrivateKey
+from tests.support.databases import KINDS, make_url
 from tests.support.hub import claims_of, running_hub
 
 
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_card_binds_a_device_whose_address_the_ledger_shows_as_verified(
-    tmp_path: Path,
+    tmp_path: Path, kind: str
 ) -> None:
-    async with running_hub(tmp_path) as hub:
+    async with running_hub(tmp_path, database_url=make_url(kind, tmp_path)) as hub:
         holder, key = hub.holder(), PrivateKey(secrets.token_bytes(32))
         status, bound = await hub.bind(holder, label="電話")
         assert (status, bound["status"], bound["label"]) == (201, "active", "電話")
