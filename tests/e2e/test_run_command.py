@@ -56,7 +56,7 @@ def running_services(root: Path) -> list[str]:
 
 def test_the_check_sends_proves_and_ends(tmp_path: Path) -> None:
     with command(tmp_path, "--exit") as (process, told):
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=420) == 0
         text = told.read_text(encoding="utf-8")
 
     assert "a transaction, final and proven" in text
@@ -70,7 +70,7 @@ def test_the_check_sends_proves_and_ends(tmp_path: Path) -> None:
 
 def test_an_interrupt_stops_everything_and_chain_and_services_continue(tmp_path: Path) -> None:
     with command(tmp_path) as (process, told):
-        wait_until(lambda: b"Ctrl-C stops" in told.read_bytes(), "the network", timeout_s=120)
+        wait_until(lambda: b"Ctrl-C stops" in told.read_bytes(), "the network", timeout_s=420)
         assert running_nodes(tmp_path) == 4
         assert running_services(tmp_path) == ["example@tsukuba", "relay@tsukuba"]
         process.send_signal(signal.SIGINT)
@@ -80,6 +80,6 @@ def test_an_interrupt_stops_everything_and_chain_and_services_continue(tmp_path:
     contracts = LocalNetwork.load(tmp_path / "network").contracts
 
     with command(tmp_path, "--exit") as (process, told):
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=420) == 0
         assert "a resident's notice" in told.read_text(encoding="utf-8")
     assert LocalNetwork.load(tmp_path / "network").contracts == contracts
