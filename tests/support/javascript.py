@@ -3,7 +3,9 @@
 import json
 import shutil
 import subprocess
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,3 +31,31 @@ def run_peer(script: str, *arguments: str, timeout_s: float = 120) -> object:
     )
     assert finished.returncode == 0, f"{script}: {finished.stderr[-4000:]}"
     return json.loads(finished.stdout)
+
+
+WEB = Path(__file__).resolve().parents[2] / "clients" / "web"
+
+
+@lru_cache(maxsize=1)
+def build_web() -> Path:
+    """Build ``clients/web`` and return where the commands are; skip where it cannot be built."""
+    npm = shutil.which("npm")
+    if npm is None or not (WEB / "node_modules").is_dir():
+        pytest.skip("clients/web/node_modules is absent; run scripts/setup-web")
+    subprocess.run([npm, "run", "--silent", "build"], cwd=WEB, check=True, timeout=300)
+    return WEB / "dist" / "node"
+
+
+def verify_election(record: Path, timeout_s: float = 300) -> tuple[int, dict[str, Any]]:
+    """Run ``verify-election`` and return its exit code and every answer by the check's name."""
+    script = build_web() / "verifyElection.js"
+    finished = subprocess.run(
+        ["node", str(script), str(record), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert finished.stdout, finished.stderr[-4000:]
+    answers = json.loads(finished.stdout)["checks"]
+    return finished.returncode, {each["check"]: each for each in answers}

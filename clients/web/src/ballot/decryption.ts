@@ -60,6 +60,17 @@ export function decodeShareProof(bytes: Uint8Array): EqualityProof {
   return proof;
 }
 
+/** Returns hD, the digest of a trustee's shares of a list. */
+export function sharesDigest(statement: DecryptionStatement, shares: readonly Point[]): Uint8Array {
+  return taggedHash(
+    "JMEV1/dec-list",
+    encodeContext(statement.context),
+    encodeInteger(statement.trustee, 2),
+    encodeInteger(shares.length, 8),
+    encodePoints(shares),
+  );
+}
+
 /** Recomputes a share's transcript from what the verifier holds. */
 export function decryptionTranscript(
   statement: DecryptionStatement,
@@ -68,19 +79,12 @@ export function decryptionTranscript(
   const first = statement.list.rows.map((row) => itemAt(row, statement.column).a);
   const context = encodeContext(statement.context);
   const index = encodeInteger(statement.trustee, 2);
-  const sharesDigest = taggedHash(
-    "JMEV1/dec-list",
-    context,
-    index,
-    encodeInteger(share.shares.length, 8),
-    encodePoints(share.shares),
-  );
   const head = concat(
     context,
     index,
     encodePoint(statement.shareKey),
     listDigest(statement.context, statement.list),
-    sharesDigest,
+    sharesDigest(statement, share.shares),
   );
   const weights = share.shares.map((_, at) =>
     toInteger(taggedHash("JMEV1/dec-w", head, encodeInteger(at + 1, 8)).subarray(0, 16)),

@@ -5,9 +5,9 @@ import { decodeCanonical, encodeCanonical } from "./canonicalJson.js";
 import { Refusal } from "./refusal.js";
 
 test("names are sorted by their UTF-16 units and nothing is put between", () => {
-  const value = { "\ufb33": 1, "\u{1f600}": 2, b: [true, "é\n"], a: 0 };
+  const value = { "\ufb33": 1, "\u{1f600}": 2, b: [true, null, "é\n"], a: 0 };
   const text = new TextDecoder().decode(encodeCanonical(value));
-  assert.equal(text, '{"a":0,"b":[true,"é\\n"],"\u{1f600}":2,"\ufb33":1}');
+  assert.equal(text, '{"a":0,"b":[true,null,"é\\n"],"\u{1f600}":2,"\ufb33":1}');
   assert.deepEqual(decodeCanonical(encodeText(text)), value);
 });
 
@@ -18,7 +18,6 @@ for (const text of [
   '{"a":1.0}',
   '{"a":-0}',
   '{"a":9007199254740993}',
-  '{"a":null}',
   '{"a":"\\u0041"}',
   '{"a":"\\ud800"}',
   '{"a":1}\n',

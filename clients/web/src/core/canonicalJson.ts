@@ -1,9 +1,15 @@
-/** RFC 8785 canonical JSON of strings, safe integers, booleans, lists and objects. */
+/** RFC 8785 canonical JSON of strings, safe integers, booleans, null, lists and objects. */
 
 import { encodeText, isEqual } from "./bytes.js";
 import { Refusal } from "./refusal.js";
 
-export type Json = string | number | boolean | readonly Json[] | { readonly [name: string]: Json };
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [name: string]: Json };
 
 /** Encodes a value in canonical form. */
 export function encodeCanonical(value: Json): Uint8Array {
@@ -35,7 +41,10 @@ function renderNested(value: unknown): string {
   if (Array.isArray(value)) {
     return `[${value.map(render).join(",")}]`;
   }
-  if (typeof value === "object" && value !== null) {
+  if (value === null) {
+    return "null";
+  }
+  if (typeof value === "object") {
     const members = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
     return `{${members.map(([name, member]) => `${render(name)}:${render(member)}`).join(",")}}`;
   }

@@ -12,7 +12,7 @@ export class Fields {
   constructor(value: Json, place: string, rule: string) {
     this.#place = place;
     this.#rule = rule;
-    if (typeof value !== "object" || Array.isArray(value)) {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
       throw this.#refusal("expected an object");
     }
     this.#members = new Map(Object.entries(value));
@@ -58,16 +58,30 @@ export class Fields {
     return value;
   }
 
+  /** Takes a truth value, or null where it is not yet decided. */
+  truthOrNull(name: string): boolean | null {
+    const value = this.#take(name);
+    if (typeof value !== "boolean" && value !== null) {
+      throw this.#refusal(`${name} is neither true, false nor null`);
+    }
+    return value;
+  }
+
+  /** Takes a value as it stands. */
+  value(name: string): Json {
+    return this.#take(name);
+  }
+
   /** Takes a nested object. */
   object(name: string): Fields {
     return new Fields(this.#take(name), `${this.#place}.${name}`, this.#rule);
   }
 
-  /** Takes a list of at least one and at most `max` items. */
-  list(name: string, max: number): readonly Json[] {
+  /** Takes a list of at least `min` and at most `max` items. */
+  list(name: string, max: number, min = 1): readonly Json[] {
     const value = this.#take(name);
-    if (!Array.isArray(value) || value.length < 1 || value.length > max) {
-      throw this.#refusal(`${name} is no list of 1 to ${max} items`);
+    if (!Array.isArray(value) || value.length < min || value.length > max) {
+      throw this.#refusal(`${name} is no list of ${min} to ${max} items`);
     }
     return value;
   }
