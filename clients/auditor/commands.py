@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from clients.auditor.chain_command import command as chain_command
+from clients.auditor.election.command import command as election_command
 from clients.auditor.report import InvalidReport, decode_report
 from clients.auditor.reporting import FILE, Output
 from clients.auditor.service_command import command as service_command
@@ -19,6 +20,7 @@ EXAMPLES: Final = """\b
 Examples:
   daicho audit chain chain.bundle --genesis genesis.json --report report.json
   daicho audit watch --network network.toml --genesis genesis.json --folder watch
+  daicho audit election 5f0c…e1 --record election-2027 --chain chain.bundle
   daicho audit report report.json
 """
 
@@ -34,6 +36,7 @@ def group() -> None:
 group.add_command(chain_command, "chain")
 group.add_command(watch_command, "watch")
 group.add_command(service_command, "services")
+group.add_command(election_command, "election")
 
 
 @group.command("report")
