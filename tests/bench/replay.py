@@ -55,6 +55,13 @@ def main() -> None:
 
 def make_chain(path: Path, count: int) -> bytes:
     """Write a chain of ``count`` ballots and return its genesis file."""
+    ledger = build_ledger(count)
+    path.write_bytes(ledger.export())
+    return ledger.genesis_file
+
+
+def build_ledger(count: int) -> Ledger:
+    """Return a ledger whose chain holds ``count`` ballots."""
     import vyper  # noqa: PLC0415 - heavy, and not needed by the replaying process
 
     out = vyper.compile_code(SOURCE.read_text(), output_formats=["bytecode", "method_identifiers"])
@@ -72,8 +79,7 @@ def make_chain(path: Path, count: int) -> bytes:
         ]
         made = ledger.make(*ballots)
         assert len(made.block.transactions) == len(ballots), made.skipped[:1]
-    path.write_bytes(ledger.export())
-    return ledger.genesis_file
+    return ledger
 
 
 def replay(
