@@ -43,7 +43,7 @@ from clients.voter.evidence import (
     encode_evidence,
     judge_evidence,
 )
-from clients.voter.network import ElectionService
+from clients.voter.network import ElectionService, ServiceRefused
 from clients.voter.record import DeviceRecord, SentBallot
 from clients.voter.tracking import Progress
 from clients.voter.voter import Contracts as VoterContracts
@@ -648,7 +648,7 @@ class Trial:
         """Return an answer, None while there is none; ``until`` names the last reason."""
         try:
             return await ask()
-        except (Unavailable, RecordIncomplete, aiohttp.ClientError) as error:
+        except (Unavailable, RecordIncomplete, ServiceRefused, aiohttp.ClientError) as error:
             self._reason = str(error)
             return None
 
