@@ -36,7 +36,6 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
         "番号を選んでください (0-{last})",
         "Choose a number (0-{last})",
     ),
-    "chosen": ("{race}: {candidate}", "{race}: {candidate}"),
     "blank_name": ("白票", "blank vote"),
     "promise": (
         "投票用紙ができました。確認用の文字列: {promise}",
