@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
@@ -73,7 +74,9 @@ def elections(network: TrialNetwork) -> Iterator[ElectionNetwork]:
     create_election_contracts(network.local)
     laid_out = find_network(network.local.root)
     lay_out_elections(laid_out)
-    asyncio.run(migrate_elections(laid_out))
+    with ThreadPoolExecutor(1) as pool:
+        # A loop of its own: the test runs in one.
+        pool.submit(lambda: asyncio.run(migrate_elections(laid_out))).result()
     processes: list[LocalProcess] = []
     try:
         for companion in find_companions(network.local.root):
