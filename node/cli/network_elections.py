@@ -65,7 +65,7 @@ def hold_election(network: LocalNetwork, *, voters: int) -> dict[str, Any]:
     """
     where = ("--network", str(network.root.absolute()), "--voters", str(voters))
     shown: dict[str, Any] = json.loads(
-        run_command("hold-election", *where, timeout_s=HOLD_TIMEOUT_S)
+        run_command("hold-election", *where, timeout_s=HOLD_TIMEOUT_S, is_heard=True)
     )
     return shown
 

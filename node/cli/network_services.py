@@ -122,8 +122,8 @@ def _create(
     return {name: receipt["contractAddress"] for name, receipt in receipts.items()}
 
 
-def run_command(*words: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
-    """Run a `daicho service` command and return what it prints.
+def run_command(*words: str, timeout_s: float = COMMAND_TIMEOUT_S, is_heard: bool = False) -> str:
+    """Run a `daicho service` command and return what it prints; what it says is shown if heard.
 
     Raises:
         Misconfigured: It fails; the message is its own.
@@ -134,7 +134,8 @@ def run_command(*words: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         done = subprocess.run(  # noqa: S603  (our own interpreter and module)
             [sys.executable, "-c", code, "--json", "service", *words],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=None if is_heard else subprocess.PIPE,
             timeout=timeout_s,
             cwd=Path(__file__).parents[2],
             check=False,
@@ -146,5 +147,6 @@ def run_command(*words: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
             "with daicho network logs"
         ) from error
     if done.returncode:
-        raise Misconfigured(f"daicho service {words[0]}: {done.stderr.strip()}")
+        told = done.stderr.strip() if done.stderr else "failed; it says why above"
+        raise Misconfigured(f"daicho service {words[0]}: {told}")
     return done.stdout
