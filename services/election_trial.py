@@ -7,35 +7,23 @@ auditors' program, which shares no code with the services. Nothing is taken from
 """
 
 import asyncio
-import csv
-import io
 import secrets
-import shutil
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
-from joserfc import jwt
 
-from clients.auditor.checks import Verdict
-from clients.auditor.election.audit import ElectionAudit
-from clients.auditor.election.records import Folder
-from clients.card.card import CODE_OF, CardSignature, MyNumberCard
-from clients.card.codes import parse_code
+from clients.card.card import MyNumberCard
 from clients.core.headers import TrustLimits
 from clients.core.light_client import LightClient
 from clients.core.transport import HttpNode, http_nodes
 from clients.core.trust import Trust
-from clients.identity.certificate import CertificateKind
 from clients.voter.checking import check_on_second_device
 from clients.voter.evidence import (
     Judgement,
@@ -59,111 +47,46 @@ from node.primitives.header import Header
 from node.primitives.transaction import sign_transaction
 from node.primitives.types import Address
 from services.election.board.contracts import encode_call
-from services.election.board.export import RecordIncomplete, export_record
-from services.election.commands.manifest import Party, Plan, build_manifest
-from services.election.service import SERVICE, build_context
+from services.election.board.export import RecordIncomplete
+from services.election.commands.manifest import Plan, build_manifest
 from services.election_localnet import (
     OFFICERS,
     ElectionNetwork,
     ElectionTown,
-    account_of,
     load_authorities,
     load_governor,
-    node_key_of,
-    public_key_of,
-    token_modulus,
+)
+from services.election_trial_cast import (
+    CardOnTable,
+    TrialPlan,
+    TrialVoter,
+    audit_record,
+    describe_counts,
+    device_of,
+    elector_number,
+    export_town,
+    make_party,
+    make_resident,
+    sign_with,
+    staff_headers,
+    write_roll,
 )
 from services.kit.clock import SystemClock
-from services.kit.keys import algorithm_of, load_private_key
-from services.kit.service import open_resources
-from services.localnet import MARK, SETTINGS_FILE
-from services.sim.card.card import Fault, SimulatedCard
+from services.sim.card.card import SimulatedCard
 from services.sim.card.issue import order_card
-from services.sim.card.layout import Codes
 from services.sim.pki.hierarchy import Hierarchy
-from services.sim.pki.profiles import SimulatedResident
 from services.sim.pki.server import build_application
 
-RACES: Final = (
-    (1, "市長", ("青木", "馬場", "千葉")),
-    (2, "図書館の新設", ("賛成", "反対")),
-)
-STYLES: Final = ((1, "本区", (1, 2)), (2, "分区", (1,)))
 THRESHOLD: Final = 3
 STEP_TIMEOUT_S: Final = 300.0
 """Longest one step may take, on a machine that does much else."""
 
-WINDOW_S: Final = 90
-"""Least seconds between opening and closing."""
-
 VOTE_GAS: Final = 3_000_000
-
-CARD_PASSWORD: Final = Codes().signing
-"""Signing code of every simulated card."""
 
 SETTLED: Final = (Progress.COUNTS, Progress.SUPERSEDED)
 """Where a ballot stands that the box holds."""
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialPlan:
-    """What kind of election is held."""
-
-    voters: int = 6
-    """Electors who take part."""
-    revotes: int = 1
-    """How many of them vote twice."""
-    papers: int = 1
-    """How many vote online, and then on paper."""
-    reenrolled: int = 0
-    """How many lose their device and enrol again."""
-    races: Sequence[tuple[int, str, Sequence[str]]] = RACES
-    """The races."""
-    styles: Sequence[tuple[int, str, Sequence[int]]] = STYLES
-    """The ballot styles."""
-    mixers: Sequence[int] = (1, 2, 3)
-    """Trustees that mix, in this order."""
-    min_mixes: int = 3
-    """Least number of valid mixes."""
-    mix_time_s: int = 120
-    """How long a mixer's turn lasts."""
-    window_s: int = WINDOW_S
-    """Seconds between opening and closing."""
-    cast_blocks: int = 60
-    """Blocks within which a relay promises to bring a ballot to the box."""
-
-
-@dataclass
-class TrialVoter:
-    """An elector with a card and a device."""
-
-    number: int
-    resident: SimulatedResident
-    style: int
-    card: MyNumberCard
-    device: Voter | None = None
-    choices: dict[int, int] = field(default_factory=dict)
-    """What counts in the end, as only a trial may know."""
-    is_on_paper: bool = False
-
-
-class CardOnTable:
-    """A channel to a simulated card without a reader."""
-
-    def __init__(self, card: SimulatedCard) -> None:
-        """Hold the card."""
-        self._card = card
-
-    def transmit(self, command: bytes) -> bytes:
-        """Hand a command over."""
-        answer = self._card.transmit(command)
-        return b"" if isinstance(answer, Fault) else answer
-
-    def close(self) -> None:
-        """Reset the card."""
-        self._card.reset()
 
 
 async def hold_election(
@@ -309,7 +232,8 @@ class Trial:
         )
         folder = self.network.root / "records" / self.manifest.eid.hex()[:16]
         file_count = await self.until(
-            "the record", partial(self._or_none, partial(self._export, commission, folder))
+            "the record",
+            partial(self._or_none, partial(export_town, commission, self.manifest.eid, folder)),
         )
         counts, checks = await asyncio.to_thread(audit_record, folder)
         expected = self.expected()
@@ -321,7 +245,7 @@ class Trial:
             "voters": f"{len(self.voters)} enrolled, {self.plan.revotes} voted again, "
             f"{self.plan.reenrolled} on another device, {self.plan.papers} on paper in the end",
             **{
-                f"{name} (race {race})": _describe_counts(candidates, counts[race])
+                f"{name} (race {race})": describe_counts(candidates, counts[race])
                 for race, name, candidates in self.plan.races
             },
             "verified": f"recomputed from {file_count} files, {checks} checks passed; "
@@ -451,7 +375,7 @@ class Trial:
 
     async def _check_only(self, voter: TrialVoter) -> None:
         """Make a ballot, have it checked on a second device, and throw it away."""
-        device = _device(voter)
+        device = device_of(voter)
         tracking = await device.track(self._light, await self._contracts())
         choices = self._choices(voter, 0)
         prepared = device.prepare(choices, tracking)
@@ -461,7 +385,7 @@ class Trial:
         self.say("a ballot was checked on a second device and thrown away")
 
     async def _cast(self, voter: TrialVoter, choices: dict[int, int]) -> SentBallot:
-        device = _device(voter)
+        device = device_of(voter)
         tracking = await device.track(self._light, await self._contracts())
         sent = device.seal(device.prepare(choices, tracking))
         names = [town.town.name for town in self.network.towns]
@@ -472,7 +396,7 @@ class Trial:
 
     async def _settled(self, voter: TrialVoter) -> None:
         """Wait until every ballot of a device is in the box, and prove where."""
-        device = _device(voter)
+        device = device_of(voter)
         contracts = await self._contracts()
 
         async def look() -> bool | None:
@@ -534,7 +458,7 @@ class Trial:
                     "the active files",
                     partial(
                         self._or_none,
-                        partial(_device(voter).check_on_roll, self._light, contracts, services),
+                        partial(device_of(voter).check_on_roll, self._light, contracts, services),
                     ),
                 )
 
@@ -547,16 +471,6 @@ class Trial:
         found = await self.get(self.network.towns[0], f"/elections/{self.manifest.eid.hex()}")
         phase: str = found["phase"]
         return phase if phase in phases else None
-
-    async def _export(self, town: ElectionTown, folder: Path) -> int:
-        """Write the record from a service's own database and files; return how many files."""
-        settings = SERVICE.load_settings(town.folder / SETTINGS_FILE)
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        async with open_resources(SERVICE, settings, clock=self._clock) as resources:
-            with ThreadPoolExecutor(1) as pool:
-                context = build_context(settings, resources, pool)
-                exported = await export_record(context, self.manifest.eid, folder)
-        return exported.file_count
 
     def expected(self) -> dict[int, list[int]]:
         """Return the numbers of each race that the choices give: blank, candidates, invalid."""
@@ -680,115 +594,3 @@ class Trial:
 
     def _now_s(self) -> int:
         return int(self._clock.now().timestamp())
-
-
-def make_resident(at: int) -> SimulatedResident:
-    """Return the n-th invented resident."""
-    return SimulatedResident(
-        name=f"台帳　{'太花次三四五六七八九'[at % 10]}{'一二三四五六七八九十'[at // 10 % 10]}子",
-        birth_date=date(1950 + at % 50, 1 + at % 12, 3),
-        address=f"茨城県猿島郡境町架空一丁目{at + 1}番{at + 2}号",
-    )
-
-
-def elector_number(at: int) -> str:
-    """Return the number under which the register has the n-th elector."""
-    return f"A{at:04}"
-
-
-def write_roll(voters: Sequence[TrialVoter]) -> bytes:
-    """Return the register's extract as a CSV file."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["選挙人番号", "氏名", "住所", "生年月日", "性別", "投票区", "様式"])
-    for voter in voters:
-        resident = voter.resident
-        writer.writerow(
-            [
-                elector_number(voter.number),
-                resident.name.replace("　", " "),
-                resident.address,
-                resident.birth_date.isoformat(),
-                "女",
-                "第一",
-                voter.style,
-            ]
-        )
-    return text.getvalue().encode()
-
-
-def sign_with(card: MyNumberCard, text: bytes) -> CardSignature:
-    """Have a simulated card sign, with the code of simulated cards."""
-    kind = CertificateKind.SIGNING
-    return card.sign(kind, text, parse_code(CODE_OF[kind], CARD_PASSWORD))
-
-
-def make_party(town: ElectionTown) -> Party:
-    """Return a municipality's public parts."""
-    folder = town.folder
-    is_commission = town.number == 1
-    modulus = ""
-    if is_commission:
-        modulus = f"{token_modulus(folder / f'tokens.{MARK}.pem'):0512x}"
-    return Party(
-        municipality=town.town.name,
-        number=town.number,
-        account=account_of(town),
-        node=node_key_of(town),
-        receipt_key=public_key_of(folder / f"receipts.{MARK}.key.json").hex(),
-        url=town.url,
-        attestor_key=public_key_of(folder / f"attestor.{MARK}.key.json").hex()
-        if is_commission
-        else "",
-        token_modulus=modulus,
-    )
-
-
-def staff_headers(town: ElectionTown, officer: str, *, now_s: int) -> dict[str, str]:
-    """Return the headers of an officer's request."""
-    key = load_private_key(town.folder / f"{officer}.{MARK}.key.json")
-    algorithm = algorithm_of(key)
-    claims = {
-        "iss": officer,
-        "aud": town.name,
-        "tenant": town.town.tenant,
-        "iat": now_s,
-        "exp": now_s + 300,
-    }
-    token = jwt.encode({"alg": algorithm, "typ": "staff+jwt"}, claims, key, algorithms=[algorithm])
-    return {"Authorization": f"Bearer {token}", "Daicho-Tenant": town.town.tenant}
-
-
-def audit_record(folder: Path) -> tuple[dict[int, list[int]], int]:
-    """Recompute an election from its record with the auditors' program.
-
-    Returns:
-        The numbers of each race, and how many checks passed.
-
-    Raises:
-        Unavailable: A check failed.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        run = ElectionAudit(Folder(folder), pool)
-        found = run.run()
-    outcomes = run.sheet.outcomes()
-    failed = [each.check.name for each in outcomes if each.verdict is Verdict.FAILED]
-    if failed:
-        details = [str(each.findings[:1]) for each in outcomes if each.check.name in failed]
-        raise Unavailable(f"the record does not verify: {', '.join(failed)}: {details[:3]}")
-    passed = sum(each.verdict is Verdict.MET for each in outcomes)
-    counts = {
-        int(chart.title.split()[1].rstrip(",")): [int(value) for _, value in chart.points]
-        for chart in found.charts
-    }
-    return counts, passed
-
-
-def _device(voter: TrialVoter) -> Voter:
-    assert voter.device is not None
-    return voter.device
-
-
-def _describe_counts(candidates: Sequence[str], numbers: Sequence[int]) -> str:
-    names = ["白票 / blank", *candidates, "無効 / invalid"]
-    return ", ".join(f"{name} {number}" for name, number in zip(names, numbers, strict=True))

@@ -28,7 +28,8 @@ from services.election_localnet import (
     lay_out_elections,
     migrate_elections,
 )
-from services.election_trial import Trial, TrialPlan
+from services.election_trial import Trial
+from services.election_trial_cast import TrialPlan
 from tests.support.network import PLAN, TrialNetwork, running
 
 VOTERS = int(os.environ.get("DAICHO_MOCK_VOTERS", "12"))

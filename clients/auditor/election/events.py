@@ -213,7 +213,8 @@ class _Told:
             case "MixEnded":
                 at, mixer, is_valid, _ = values
                 held = self.rounds.setdefault((*key, at), [mixer, "", "", None])
-                held[0], held[3] = mixer, is_valid
+                # A round that another ended than posted in it agrees with no record.
+                held[0], held[3] = mixer if held[0] == mixer else None, is_valid
             case "SharePosted":
                 trustee, shares, proof = values
                 self.shares.append((*key, trustee, shares.hex(), proof.hex()))

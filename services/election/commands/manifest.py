@@ -116,30 +116,9 @@ def build_manifest(
             {"style": style, "name": name, "races": list(races)}
             for style, name, races in plan.styles
         ],
-        "races": [
-            {
-                "race": race,
-                "name": name,
-                "candidates": [
-                    {"number": at, "name": candidate} for at, candidate in enumerate(candidates, 1)
-                ],
-            }
-            for race, name, candidates in plan.races
-        ],
+        "races": _write_races(plan),
         "threshold": ballots.threshold,
-        "trustees": [
-            {
-                "municipality": party.municipality,
-                "municipality_id": party.number,
-                "account": party.account,
-                "node": party.node,
-                "encryption_key": trustee.encryption_key,
-                "ballot_share": ballots.share_keys[at],
-                "roll_share": roll.share_keys[at],
-                "url": party.url,
-            }
-            for at, (party, trustee) in enumerate(zip(parties, ballots.trustees, strict=True))
-        ],
+        "trustees": _write_trustees(parties, ballots, roll),
         "ballot_key": ballots.public_key,
         "roll_key": roll.public_key,
         "ballot_transcript": ballot_digest.hex(),
@@ -175,3 +154,34 @@ def build_manifest(
         "profile": "P",
     }
     return decode_manifest(encode_canonical(fields))
+
+
+def _write_races(plan: Plan) -> list[dict[str, object]]:
+    return [
+        {
+            "race": race,
+            "name": name,
+            "candidates": [
+                {"number": at, "name": candidate} for at, candidate in enumerate(candidates, 1)
+            ],
+        }
+        for race, name, candidates in plan.races
+    ]
+
+
+def _write_trustees(
+    parties: Sequence[Party], ballots: Transcript, roll: Transcript
+) -> list[dict[str, object]]:
+    return [
+        {
+            "municipality": party.municipality,
+            "municipality_id": party.number,
+            "account": party.account,
+            "node": party.node,
+            "encryption_key": trustee.encryption_key,
+            "ballot_share": ballots.share_keys[at],
+            "roll_share": roll.share_keys[at],
+            "url": party.url,
+        }
+        for at, (party, trustee) in enumerate(zip(parties, ballots.trustees, strict=True))
+    ]

@@ -19,6 +19,11 @@ from tests.support.databases import open_fresh
 from tests.support.postgres import make_cluster
 
 SERVICES = Path(__file__).resolve().parents[3] / "services"
+DOORS = (
+    SERVICES / "kit" / "database.py",
+    # A process of its own, whose file the service must not be able to open through the kit.
+    SERVICES / "election" / "commission" / "attestor_store.py",
+)
 OWN_DOOR = re.compile(
     r"create_(async_)?engine|sqlite3\.connect|asyncpg\.connect|aiosqlite\.connect"
 )
@@ -39,7 +44,7 @@ def test_services_have_no_other_door_to_a_database() -> None:
     others = [
         f"{path.relative_to(SERVICES)}: {ast.unparse(node.func)}"
         for path in sorted(SERVICES.rglob("*.py"))
-        if path != SERVICES / "kit" / "database.py"
+        if path not in DOORS
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and OWN_DOOR.search(ast.unparse(node.func))
     ]
