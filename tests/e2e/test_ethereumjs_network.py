@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 
 from node.cli.main import cli
-from node.primitives.types import Height
 from node.runtime.chain_file import read_chain
 from tests.support.javascript import run_peer
 from tests.support.network import Load, others, running
@@ -42,6 +41,7 @@ def test_an_export_of_a_network_that_lost_a_node_replays_to_the_same_roots(tmp_p
     assert hashes[: len(known)] == known
     assert all(block["sealCount"] >= 3 for block in report["blocks"])
     assert sum(len(block["receipts"]) for block in report["blocks"]) > 10
-    rounds = [block.header.extra_data.round for block in read_chain(exported)]
-    assert max(rounds[1:]) > 0, "some height should have needed a second round"
-    assert Height(len(rounds) - 1) == report["blocks"][-1]["height"]
+    headers = [block.header for block in read_chain(exported)]
+    rounds = [header.extra_data.round for header in headers if header.height > 0]
+    assert max(rounds) > 0, "some height should have needed a second round"
+    assert headers[-1].height == report["blocks"][-1]["height"]
