@@ -109,7 +109,7 @@ def kill_trustee(network: TrialNetwork, tenant: str) -> None:
             process.stop(signal.SIGKILL)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 async def test_a_disturbed_election_is_counted_exactly_as_voted() -> None:
     plan = TrialPlan(
         voters=VOTERS,
