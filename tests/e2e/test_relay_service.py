@@ -46,8 +46,11 @@ class Office:
     def __init__(self, network: TrialNetwork, town: LocalTown) -> None:
         self.network = network
         self.town = town
-        services = find_services(network.local.root.absolute())
-        self.board, self.relay = services
+        services = {
+            each.program.name.partition("@")[0]: each
+            for each in find_services(network.local.root.absolute())
+        }
+        self.board, self.relay = services["example"], services["relay"]
         self.signer = LocalProcess(self._signer_program())
 
     def _signer_program(self) -> LocalProgram:
