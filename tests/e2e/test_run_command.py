@@ -72,7 +72,7 @@ def test_an_interrupt_stops_everything_and_chain_and_services_continue(tmp_path:
     with command(tmp_path) as (process, told):
         wait_until(lambda: b"Ctrl-C stops" in told.read_bytes(), "the network", timeout_s=420)
         assert running_nodes(tmp_path) == 4
-        assert running_services(tmp_path) == ["example@tsukuba", "relay@tsukuba"]
+        assert running_services(tmp_path) == ["example@tsukuba", "hub@tsukuba", "relay@tsukuba"]
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 0
     assert running_nodes(tmp_path) == 0
