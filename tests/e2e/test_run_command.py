@@ -21,6 +21,8 @@ from tests.support.source import ROOT
 
 pytestmark = pytest.mark.slow
 
+SERVICES = [f"{name}@tsukuba" for name in ("authorities", "example", "hub", "relay")]
+
 
 @contextmanager
 def command(root: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
@@ -72,7 +74,7 @@ def test_an_interrupt_stops_everything_and_chain_and_services_continue(tmp_path:
     with command(tmp_path) as (process, told):
         wait_until(lambda: b"Ctrl-C stops" in told.read_bytes(), "the network", timeout_s=420)
         assert running_nodes(tmp_path) == 4
-        assert running_services(tmp_path) == ["example@tsukuba", "hub@tsukuba", "relay@tsukuba"]
+        assert running_services(tmp_path) == SERVICES
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 0
     assert running_nodes(tmp_path) == 0
