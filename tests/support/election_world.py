@@ -176,6 +176,8 @@ class World:
         self.bulletin = deploy(self.ledger, "Bulletin", self.elections)
         self.clock = LedgerClock(self.ledger)
         self.towns: list[Town] = []
+        self.stack = AsyncExitStack()
+        """What is closed at the end."""
         self.lies: dict[int, Callable[[FileRef], bytes | None]] = {}
         """What towns send instead of their files."""
 
@@ -222,6 +224,14 @@ class World:
                 server=ServerSettings(port=0, shutdown_timeout_s=1),
             ),
         )
+
+    async def reopen(self, town: Town) -> Town:
+        """Let a town's service die and open it again from its disk; return the new one."""
+        await town.board.database.close()
+        new = await self.open_town(town.number, self.stack)
+        new.sent = town.sent
+        self.towns[self.towns.index(town)] = new
+        return new
 
     async def open_town(self, number: int, stack: AsyncExitStack) -> Town:
         """Open a town's service; also again, after it died."""
@@ -405,6 +415,7 @@ async def open_world(folder: Path, *, count: int = 4) -> AsyncIterator[World]:
     """Open the services of so many towns around a new ledger."""
     world = World(folder)
     async with AsyncExitStack() as stack:
+        world.stack = stack
         for number in range(1, count + 1):
             world.towns.append(await world.open_town(number, stack))
         yield world
