@@ -13,16 +13,16 @@ from pathlib import Path
 from node.primitives.errors import InvalidInput, Misconfigured, Unavailable
 from node.primitives.transaction import Transaction, TransactionType
 from node.primitives.types import Address, Signature
+from services.kit.sockets import receive_frame, send_frame
 from services.relay.signer import Draft, SignerRefused
 from services.relay.signer_wire import (
     ANSWER_TIMEOUT_S,
+    FRAME_SIZE_MAX,
     Ask,
     AskAccount,
     AskSignature,
     decode_answer,
     encode_ask,
-    receive_frame,
-    send_frame,
 )
 
 
@@ -104,7 +104,9 @@ async def _ask(path: Path, ask: Ask) -> tuple[bytes, ...]:
             reader, writer = await asyncio.open_unix_connection(path)
             try:
                 await send_frame(writer, encode_ask(ask))
-                answer = decode_answer(await receive_frame(reader))
+                answer = decode_answer(
+                    await receive_frame(reader, size_max=FRAME_SIZE_MAX, what="signer frame")
+                )
             finally:
                 writer.close()
     except (OSError, InvalidInput) as error:

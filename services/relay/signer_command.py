@@ -9,9 +9,10 @@ import click
 
 from node.log import start_log
 from node.settings import LogFormat, LogLevel, read_secret
+from services.kit.sockets import listening
 from services.relay.settings import parse_address
 from services.relay.signer import load_key
-from services.relay.signer_server import SignerServer, listening
+from services.relay.signer_server import SignerServer
 
 CHAIN_ID_MAX: Final = 2**63 - 1
 
@@ -53,5 +54,5 @@ async def _serve(server: SignerServer, socket_path: Path) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with listening(server, socket_path):
+    async with listening(server.answer_one, socket_path):
         await stopping.wait()

@@ -9,38 +9,27 @@ Spec: RELAY-SIGNER.
 """
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Final
 
 from node.log import Log
 from node.primitives.crypto import PrivateKey
-from node.primitives.errors import InvalidInput, Misconfigured
+from node.primitives.errors import InvalidInput
 from node.primitives.types import Address
+from services.kit.sockets import receive_frame, send_frame
 from services.relay.operations import TAIL_SIZE
 from services.relay.signer import Draft, SignerRefused, sign_draft
 from services.relay.signer_wire import (
     ANSWER_TIMEOUT_S,
+    FRAME_SIZE_MAX,
     Answer,
     AskAccount,
     AskSignature,
     decode_ask,
     encode_answer,
-    receive_frame,
-    send_frame,
 )
 
 CONNECTIONS_MAX: Final = 16
 """Connections served at once; one more is closed."""
-
-SOCKET_MODE: Final = 0o660
-"""Only the signer's user and group may connect."""
-
-SOCKET_PATH_MAX: Final = 100
-"""Longest path of a Unix socket, in bytes, below the system's limit."""
 
 _log = Log("relay-signer")
 
@@ -64,7 +53,16 @@ class SignerServer:
             if self._connections > CONNECTIONS_MAX:
                 return
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                await send_frame(writer, encode_answer(self.answer(await receive_frame(reader))))
+                await send_frame(
+                    writer,
+                    encode_answer(
+                        self.answer(
+                            await receive_frame(
+                                reader, size_max=FRAME_SIZE_MAX, what="signer frame"
+                            )
+                        )
+                    ),
+                )
         except (OSError, InvalidInput) as error:
             _log.warning("a connection ended early", why=str(error) or "too slow")
         finally:
@@ -99,49 +97,3 @@ class SignerServer:
             raise SignerRefused(
                 f"target 0x{draft.to.hex()} is not among the signer's; add it with --target"
             )
-
-
-@asynccontextmanager
-async def listening(server: SignerServer, path: Path) -> AsyncIterator[None]:
-    """Serve ``server`` at the socket ``path`` while the block runs.
-
-    Raises:
-        Misconfigured: The socket cannot be made.
-    """
-    listener = bind_socket(path)
-    running = await asyncio.start_unix_server(server.answer_one, sock=listener)
-    try:
-        yield
-    finally:
-        running.close()
-        remove_socket(path)
-
-
-def remove_socket(path: Path) -> None:
-    """Remove a socket's file, if it is there."""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
-def bind_socket(path: Path) -> socket.socket:
-    """Bind a socket that is closed to others from its first moment.
-
-    Raises:
-        Misconfigured: It cannot be made here.
-    """
-    if len(os.fsencode(path)) > SOCKET_PATH_MAX:
-        raise Misconfigured(f"{path}: too long for a socket; choose a path under 100 bytes")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o777 & ~SOCKET_MODE)
-    try:
-        if path.is_socket():
-            path.unlink()
-        listener.bind(os.fspath(path))
-    except OSError as error:
-        listener.close()
-        raise Misconfigured(
-            f"{path}: no socket can be made here ({error.strerror}); choose another path"
-        ) from error
-    finally:
-        os.umask(before)
-    return listener

@@ -6,7 +6,6 @@ A request names only what a relay may choose, so fees, value and type cannot be 
 Spec: RELAY-SIGNER.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -117,29 +116,3 @@ def decode_answer(data: bytes) -> Answer:
         refusal=rlp.as_bytes(refusal, what="signer refusal").decode(errors="replace"),
         values=tuple(rlp.as_bytes(part, what="signer answer value") for part in parts),
     )
-
-
-async def send_frame(writer: asyncio.StreamWriter, data: bytes) -> None:
-    """Write one frame.
-
-    Raises:
-        OSError: The other end is gone.
-    """
-    writer.write(len(data).to_bytes(4, "big") + data)
-    await writer.drain()
-
-
-async def receive_frame(reader: asyncio.StreamReader) -> bytes:
-    """Read one frame.
-
-    Raises:
-        MalformedMessage: It is longer than any may be, or ends too early.
-        OSError: The other end is gone.
-    """
-    try:
-        size = int.from_bytes(await reader.readexactly(4), "big")
-        if size > FRAME_SIZE_MAX:
-            raise MalformedMessage(f"signer frame: {size} bytes, at most {FRAME_SIZE_MAX}")
-        return await reader.readexactly(size)
-    except asyncio.IncompleteReadError as error:
-        raise MalformedMessage("signer frame: ends too early") from error

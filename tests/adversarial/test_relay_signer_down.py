@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from services.kit.intents import IntentState
+from services.kit.sockets import listening
 from services.relay.remote_signer import SignerDown, open_remote_signer
-from services.relay.signer_server import SignerServer, listening
+from services.relay.signer_server import SignerServer
 from tests.support.followed import Town, town_nodes
 from tests.support.ledger import CHAIN_ID, SERVICE_KEYS
 from tests.support.relay import Pair, pair_of, settle, start
@@ -37,7 +38,7 @@ def server(*targets: bytes) -> SignerServer:
 
 async def test_operations_wait_while_the_signer_is_down(town: Town, pair: Pair, path: Path) -> None:
     async with town_nodes(town) as nodes:
-        async with listening(server(town.anchors), path):
+        async with listening(server(town.anchors).answer_one, path):
             pair.signer = await open_remote_signer(path, chain_id=CHAIN_ID)
             relay = await pair.open(nodes)
             await start(town, relay)
@@ -50,7 +51,7 @@ async def test_operations_wait_while_the_signer_is_down(town: Town, pair: Pair, 
             town.heartbeat()
         assert (await pair.state(1)).state is IntentState.INTENDED
 
-        async with listening(server(town.anchors), path):
+        async with listening(server(town.anchors).answer_one, path):
             await settle(town, relay)
             await pair.carry()
 
@@ -63,7 +64,7 @@ async def test_an_operation_the_signer_refuses_fails_and_holds_no_other_up(
     town: Town, pair: Pair, path: Path
 ) -> None:
     elsewhere = SERVICE_KEYS[2].address
-    async with town_nodes(town) as nodes, listening(server(town.anchors), path):
+    async with town_nodes(town) as nodes, listening(server(town.anchors).answer_one, path):
         pair.signer = await open_remote_signer(path, chain_id=CHAIN_ID)
         relay = await pair.open(nodes)
         await start(town, relay)

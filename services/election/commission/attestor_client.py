@@ -16,6 +16,7 @@ from node.primitives.errors import InvalidInput, Unavailable
 from services.election.commission.attestor import AttestorRefusal, AttestorRefused
 from services.election.commission.attestor_wire import (
     ANSWER_TIMEOUT_S,
+    FRAME_BYTES_MAX,
     ROWS_MAX,
     Ask,
     AskCancel,
@@ -28,11 +29,10 @@ from services.election.commission.attestor_wire import (
     RollRow,
     decode_answer,
     encode_ask,
-    receive_frame,
-    send_frame,
 )
 from services.election.commission.checking import EntryEvidence, EntryFault
 from services.election.commission.matching import MatchedAttributes
+from services.kit.sockets import receive_frame, send_frame
 
 
 class AttestorDown(Unavailable):
@@ -71,7 +71,9 @@ class SocketLine:
                 reader, writer = await asyncio.open_unix_connection(self._path)
                 try:
                     await send_frame(writer, encode_ask(ask))
-                    return decode_answer(await receive_frame(reader))
+                    return decode_answer(
+                        await receive_frame(reader, size_max=FRAME_BYTES_MAX, what="attestor frame")
+                    )
                 finally:
                     writer.close()
         except (OSError, InvalidInput) as error:

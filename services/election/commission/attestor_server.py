@@ -7,11 +7,7 @@ Spec: ROLL-ATTESTOR.
 """
 
 import asyncio
-import os
 import signal
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,18 +25,15 @@ from services.election.commission.attestor import Attestor
 from services.election.commission.attestor_store import AttestorStore
 from services.election.commission.attestor_wire import (
     ANSWER_TIMEOUT_S,
+    FRAME_BYTES_MAX,
     decode_ask,
-    receive_frame,
-    send_frame,
 )
 from services.election.settings import AuthoritySettings, RevocationSettings
 from services.kit.clock import SystemClock
+from services.kit.sockets import listening, receive_frame, send_frame
 from services.relay.signer import load_key
 
 CONNECTIONS_MAX: Final = 32
-SOCKET_MODE: Final = 0o660
-SOCKET_PATH_MAX: Final = 100
-"""Longest path of a Unix socket, in bytes, below the system's limit."""
 
 _log = Log("attestor")
 
@@ -78,7 +71,9 @@ class AttestorServer:
             if self._connections > CONNECTIONS_MAX:
                 return
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                ask = decode_ask(await receive_frame(reader))
+                ask = decode_ask(
+                    await receive_frame(reader, size_max=FRAME_BYTES_MAX, what="attestor frame")
+                )
                 answer = await self._attestor.answer(ask)
                 await send_frame(writer, answer.model_dump_json().encode())
         except (OSError, InvalidInput) as error:
@@ -86,46 +81,6 @@ class AttestorServer:
         finally:
             self._connections -= 1
             writer.close()
-
-
-@asynccontextmanager
-async def listening(server: AttestorServer, path: Path) -> AsyncIterator[None]:
-    """Serve at the socket ``path`` while the block runs.
-
-    Raises:
-        Misconfigured: The socket cannot be made.
-    """
-    listener = _bind(path)
-    running = await asyncio.start_unix_server(server.answer_one, sock=listener)
-    try:
-        yield
-    finally:
-        running.close()
-        _remove(path)
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
-def _bind(path: Path) -> socket.socket:
-    if len(os.fsencode(path)) > SOCKET_PATH_MAX:
-        raise Misconfigured(f"{path}: too long for a socket; choose a path under 100 bytes")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o777 & ~SOCKET_MODE)
-    try:
-        if path.is_socket():
-            path.unlink()
-        listener.bind(os.fspath(path))
-    except OSError as error:
-        listener.close()
-        raise Misconfigured(
-            f"{path}: no socket can be made here ({error.strerror}); choose another path"
-        ) from error
-    finally:
-        os.umask(before)
-    return listener
 
 
 def load_trust_store(authorities: tuple[AuthoritySettings, ...]) -> TrustStore:
@@ -176,7 +131,7 @@ async def run_attestor(settings: AttestorSettings) -> None:
         attestor = Attestor(
             key, store, verifier, method=settings.revocation.method, clock=SystemClock()
         )
-        async with listening(AttestorServer(attestor), settings.socket):
+        async with listening(AttestorServer(attestor).answer_one, settings.socket):
             _log.info("attestor serves", at=str(settings.socket))
             await stopping.wait()
     store.close()

@@ -6,7 +6,6 @@ answer. Byte strings are lower-case hex.
 Spec: ROLL-ATTESTOR.
 """
 
-import asyncio
 from datetime import date
 from typing import Annotated, Final, Literal
 
@@ -134,29 +133,3 @@ def decode_answer(data: bytes) -> AttestorAnswer:
         return AttestorAnswer.model_validate_json(data)
     except ValidationError:
         raise MalformedMessage("attestor answer: of another form") from None
-
-
-async def send_frame(writer: asyncio.StreamWriter, data: bytes) -> None:
-    """Write one frame.
-
-    Raises:
-        OSError: The other end is gone.
-    """
-    writer.write(len(data).to_bytes(4, "big") + data)
-    await writer.drain()
-
-
-async def receive_frame(reader: asyncio.StreamReader) -> bytes:
-    """Read one frame.
-
-    Raises:
-        MalformedMessage: It is longer than any may be, or ends too early.
-        OSError: The other end is gone.
-    """
-    try:
-        size = int.from_bytes(await reader.readexactly(4), "big")
-        if size > FRAME_BYTES_MAX:
-            raise MalformedMessage(f"attestor frame: {size} bytes, at most {FRAME_BYTES_MAX}")
-        return await reader.readexactly(size)
-    except asyncio.IncompleteReadError as error:
-        raise MalformedMessage("attestor frame: ends too early") from error

@@ -21,12 +21,13 @@ from services.election.board.part import MIGRATIONS
 from services.election.board.store import BoardStore
 from services.election.settings import NodeSettings
 from services.election.trustee.custodian import VaultCustodian
-from services.election.trustee.custodian_server import ChainView, CustodianServer, listening
+from services.election.trustee.custodian_server import ChainView, CustodianServer
 from services.election.trustee.vault import open_vault
 from services.election.trustee.work import SystemNonces
 from services.kit.clock import SystemClock
 from services.kit.database import open_database
 from services.kit.schema import upgrade
+from services.kit.sockets import listening
 from services.relay.settings import parse_address
 
 TENANT: Final = "custodian"
@@ -108,7 +109,9 @@ async def run_custodian(settings: CustodianSettings, stopping: asyncio.Event | N
             nonces=SystemNonces(),
             now_s=lambda: int(clock.now().timestamp()),
         )
-        await stack.enter_async_context(listening(CustodianServer(holder), settings.socket))
+        await stack.enter_async_context(
+            listening(CustodianServer(holder).serve_one, settings.socket)
+        )
         _log.info("custodian runs", at=settings.socket)
         await stopping.wait()
 

@@ -6,9 +6,7 @@ final does not count.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -30,7 +28,6 @@ from services.election.trustee.custodian_wire import (
     send_frame,
 )
 from services.kit.follower import Follower
-from services.relay.signer_server import bind_socket, remove_socket
 
 CONNECTIONS_MAX: Final = 8
 
@@ -169,18 +166,3 @@ def _hex(text: Any, size: int) -> bytes:
     if len(found) != size:
         raise MalformedMessage(f"expected {size} bytes")
     return found
-
-
-@asynccontextmanager
-async def listening(server: CustodianServer, path: Path) -> AsyncIterator[None]:
-    """Serve at the socket ``path`` while the block runs.
-
-    Raises:
-        Misconfigured: The socket cannot be made.
-    """
-    running = await asyncio.start_unix_server(server.serve_one, sock=bind_socket(path))
-    try:
-        yield
-    finally:
-        running.close()
-        remove_socket(path)

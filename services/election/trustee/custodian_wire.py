@@ -14,6 +14,7 @@ from clients.voting.group import decode_point
 from node.primitives.canonical import encode_canonical
 from node.primitives.errors import InvalidInput, MalformedMessage
 from node.primitives.json_text import decode_json
+from services.kit import sockets
 
 HEAD_SIZE_MAX: Final = 4_194_304
 """Longest object: what 64 trustees dealt to each other."""
@@ -40,10 +41,8 @@ async def send_frame(writer: asyncio.StreamWriter, frame: Frame) -> None:
     Raises:
         OSError: The other end is gone.
     """
-    head = encode_canonical(frame.head)
-    writer.write(len(head).to_bytes(4, "big") + head + len(frame.body).to_bytes(4, "big"))
-    writer.write(frame.body)
-    await writer.drain()
+    await sockets.send_frame(writer, encode_canonical(frame.head))
+    await sockets.send_frame(writer, frame.body)
 
 
 async def receive_frame(reader: asyncio.StreamReader) -> Frame:
@@ -53,24 +52,15 @@ async def receive_frame(reader: asyncio.StreamReader) -> Frame:
         MalformedMessage: It is longer than any may be, of another form, or ends too early.
         OSError: The other end is gone.
     """
+    head = await sockets.receive_frame(reader, size_max=HEAD_SIZE_MAX, what="custodian message")
+    body = await sockets.receive_frame(reader, size_max=BODY_SIZE_MAX, what="custodian message")
     try:
-        head = await _receive(reader, HEAD_SIZE_MAX)
-        body = await _receive(reader, BODY_SIZE_MAX)
         document = decode_json(head)
-    except asyncio.IncompleteReadError as error:
-        raise MalformedMessage("custodian message: ends too early") from error
     except InvalidInput as error:
         raise MalformedMessage("custodian message: not JSON") from error
     if not isinstance(document, dict):
         raise MalformedMessage("custodian message: not an object")
     return Frame(head=document, body=body)
-
-
-async def _receive(reader: asyncio.StreamReader, size_max: int) -> bytes:
-    size = int.from_bytes(await reader.readexactly(4), "big")
-    if size > size_max:
-        raise MalformedMessage(f"custodian message: {size} bytes, at most {size_max}")
-    return await reader.readexactly(size)
 
 
 def write_run(run: KeyGeneration) -> dict[str, Any]:

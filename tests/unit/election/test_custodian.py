@@ -18,11 +18,12 @@ from clients.voting.dkg import KeyGeneration, KeyPurpose
 from clients.voting.group import Point, decode_point, decode_vector, generator_multiple
 from services.election.board.state import ElectionState, ElectionTerms, Round, TallyList
 from services.election.trustee.custodian import CustodianRefused, VaultCustodian
-from services.election.trustee.custodian_server import CustodianServer, listening
+from services.election.trustee.custodian_server import CustodianServer
 from services.election.trustee.custodian_wire import Frame, receive_frame, send_frame
 from services.election.trustee.remote_custodian import CustodianDown, RemoteCustodian
 from services.election.trustee.vault import VaultDamaged, open_vault
 from services.election.trustee.work import decode_proof
+from services.kit.sockets import listening
 from tests.support.voting import EID, SeededNonces, encrypted_list
 
 DRAFT = b"\x22" * 32
@@ -115,7 +116,7 @@ def open_holder(folder: Path, chain: Chain) -> VaultCustodian:
 async def running(folder: Path, chain: Chain | None = None) -> AsyncIterator[Held]:
     chain = Chain() if chain is None else chain
     socket = folder / "socket"
-    async with listening(CustodianServer(open_holder(folder, chain)), socket):
+    async with listening(CustodianServer(open_holder(folder, chain)).serve_one, socket):
         yield Held(RemoteCustodian(socket), chain, folder, socket)
 
 

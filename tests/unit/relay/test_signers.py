@@ -19,6 +19,7 @@ from node.primitives import rlp
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import MalformedMessage, Misconfigured
 from node.primitives.types import Address
+from services.kit.sockets import listening, receive_frame, send_frame
 from services.relay import signer_wire
 from services.relay.machine import Candidate
 from services.relay.operations import (
@@ -32,15 +33,14 @@ from services.relay.operations import (
 )
 from services.relay.remote_signer import SignerDown, open_remote_signer
 from services.relay.signer import Draft, KeystoreSigner, Signer, SignerRefused, draft_of
-from services.relay.signer_server import CONNECTIONS_MAX, SignerServer, listening
+from services.relay.signer_server import CONNECTIONS_MAX, SignerServer
 from services.relay.signer_wire import (
+    FRAME_SIZE_MAX,
     AskAccount,
     AskSignature,
     decode_answer,
     decode_ask,
     encode_ask,
-    receive_frame,
-    send_frame,
 )
 from tests.support.ledger import SERVICE_KEYS
 
@@ -72,7 +72,7 @@ def mode_of(path: Path) -> int | None:
 @asynccontextmanager
 async def remote(path: Path, *targets: Address, key: PrivateKey = KEY) -> AsyncIterator[Signer]:
     server = SignerServer(key, chain_id=CHAIN_ID, targets=frozenset(targets))
-    async with listening(server, path):
+    async with listening(server.answer_one, path):
         yield await open_remote_signer(path, chain_id=CHAIN_ID)
 
 
@@ -159,7 +159,7 @@ async def test_another_chain_is_refused_by_both_ends(path: Path) -> None:
     server = SignerServer(KEY, chain_id=CHAIN_ID)
 
     assert "chain 1" in server.answer(encode_ask(AskSignature(chain_id=1, draft=draft()))).refusal
-    async with listening(server, path):
+    async with listening(server.answer_one, path):
         with pytest.raises(Misconfigured, match="--chain-id"):
             await open_remote_signer(path, chain_id=1)
 
@@ -249,7 +249,7 @@ async def test_idle_connections_are_closed_and_only_so_many_are_held(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.relay.signer_server.ANSWER_TIMEOUT_S", 0.2)
-    async with listening(SignerServer(KEY, chain_id=CHAIN_ID), path):
+    async with listening(SignerServer(KEY, chain_id=CHAIN_ID).answer_one, path):
         held = [await asyncio.open_unix_connection(path) for _ in range(CONNECTIONS_MAX)]
         reader, writer = await asyncio.open_unix_connection(path)
         assert await asyncio.wait_for(reader.read(), 0.15) == b""
@@ -261,14 +261,16 @@ async def test_idle_connections_are_closed_and_only_so_many_are_held(
 
 
 async def test_a_frame_over_the_bound_is_not_read(path: Path) -> None:
-    async with listening(SignerServer(KEY, chain_id=CHAIN_ID), path):
+    async with listening(SignerServer(KEY, chain_id=CHAIN_ID).answer_one, path):
         reader, writer = await asyncio.open_unix_connection(path)
         writer.write((signer_wire.FRAME_SIZE_MAX + 1).to_bytes(4, "big"))
         assert await asyncio.wait_for(reader.read(), 2) == b""
         writer.close()
         reader, writer = await asyncio.open_unix_connection(path)
         await send_frame(writer, b"\x00" * signer_wire.FRAME_SIZE_MAX)
-        assert decode_answer(await receive_frame(reader)).refusal
+        assert decode_answer(
+            await receive_frame(reader, size_max=FRAME_SIZE_MAX, what="signer frame")
+        ).refusal
         writer.close()
 
 
@@ -277,12 +279,12 @@ async def test_a_frame_that_ends_early_is_malformed() -> None:
     reader.feed_data(b"\x00\x00\x00\x05abc")
     reader.feed_eof()
     with pytest.raises(MalformedMessage, match="too early"):
-        await receive_frame(reader)
+        await receive_frame(reader, size_max=FRAME_SIZE_MAX, what="signer frame")
 
 
 async def test_the_key_is_in_no_text_of_either_end(path: Path) -> None:
     secret = KEY.export_secret().hex()
     server = SignerServer(KEY, chain_id=CHAIN_ID)
-    async with listening(server, path):
+    async with listening(server.answer_one, path):
         signer = await open_remote_signer(path, chain_id=CHAIN_ID)
         assert secret not in repr(server) + repr(vars(server)) + repr(vars(signer))
