@@ -57,7 +57,6 @@ from services.election_localnet import (
     load_governor,
 )
 from services.election_trial_cast import (
-    CardOnTable,
     TrialPlan,
     TrialVoter,
     audit_record,
@@ -74,6 +73,7 @@ from services.election_trial_cast import (
 from services.kit.clock import SystemClock
 from services.sim.card.card import SimulatedCard
 from services.sim.card.issue import order_card
+from services.sim.card.table import TableChannel
 from services.sim.pki.hierarchy import Hierarchy
 from services.sim.pki.server import build_application
 
@@ -259,7 +259,7 @@ class Trial:
     def _make_voter(self, authorities: Hierarchy, at: int) -> TrialVoter:
         resident = make_resident(at)
         order = order_card(authorities, resident, at=datetime.now(UTC), generation=3)  # noqa: TID251
-        card = MyNumberCard(CardOnTable(SimulatedCard.issue(order)))
+        card = MyNumberCard(TableChannel(SimulatedCard.issue(order)))
         style = self.plan.styles[at % len(self.plan.styles)][0]
         return TrialVoter(number=at, resident=resident, style=style, card=card)
 

@@ -38,7 +38,6 @@ from services.kit.clock import SystemClock
 from services.kit.keys import algorithm_of, load_private_key
 from services.kit.service import open_resources
 from services.localnet import MARK, SETTINGS_FILE
-from services.sim.card.card import Fault, SimulatedCard
 from services.sim.card.layout import Codes
 from services.sim.pki.profiles import SimulatedResident
 
@@ -95,23 +94,6 @@ class TrialVoter:
     choices: dict[int, int] = field(default_factory=dict)
     """What counts in the end, as only a trial may know."""
     is_on_paper: bool = False
-
-
-class CardOnTable:
-    """A channel to a simulated card without a reader."""
-
-    def __init__(self, card: SimulatedCard) -> None:
-        """Hold the card."""
-        self._card = card
-
-    def transmit(self, command: bytes) -> bytes:
-        """Hand a command over."""
-        answer = self._card.transmit(command)
-        return b"" if isinstance(answer, Fault) else answer
-
-    def close(self) -> None:
-        """Reset the card."""
-        self._card.reset()
 
 
 def make_resident(at: int) -> SimulatedResident:

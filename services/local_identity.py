@@ -35,9 +35,10 @@ from node.primitives.crypto import PrivateKey
 from node.primitives.errors import Unavailable
 from services.hub.issuing import SELF, SectorClaim, TokenRequest, write_instant
 from services.hub.service import SERVICE
-from services.hub.settings import HUB, HubSettings, parse_address
+from services.hub.settings import HUB, HubSettings
 from services.hub.statuses import NAMES
 from services.kit.clock import Clock
+from services.kit.settings import parse_address
 from services.localhub import CARD_FILE, SECTOR
 from services.localnet import SETTINGS_FILE, LocalTown
 from services.sim.card.card import SimulatedCard

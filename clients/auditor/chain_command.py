@@ -21,6 +21,7 @@ from clients.auditor.reporting import (
     ReportOptions,
     finish,
     now_s,
+    read_given,
     report_options,
 )
 from clients.auditor.work_folder import WorkFolder
@@ -80,7 +81,7 @@ def command(  # noqa: PLR0913 - an option each
     dask: str | None,
 ) -> int:
     """Recompute the chain in BUNDLE: headers, seals, votes, permissions and every execution."""
-    genesis_file = _read(genesis, GENESIS_SIZE_MAX)
+    genesis_file = read_given(genesis, GENESIS_SIZE_MAX)
     documents = _load_documents(genesis_file, checkpoints, network, membership)
     inputs = ChainInputs(
         bundle=bundle,
@@ -139,7 +140,7 @@ def _load_documents(
         )
     return Documents(
         genesis_hash=genesis_hash,
-        checkpoints=[(path.name, _read(path, 2**20)) for path in checkpoints],
+        checkpoints=[(path.name, read_given(path, 2**20)) for path in checkpoints],
         municipalities=None if description is None else description.municipalities,
         membership=None if membership is None else _load_membership(membership),
     )
@@ -147,20 +148,9 @@ def _load_documents(
 
 def _load_membership(path: Path) -> Membership:
     try:
-        return decode_membership(_read(path, 2**24))
+        return decode_membership(read_given(path, 2**24))
     except InvalidInput as error:
         raise Misconfigured(f"{path}: {error.message}; ask for the document in force") from error
-
-
-def _read(path: Path, size_max: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(size_max + 1)
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    if len(data) > size_max:
-        raise Misconfigured(f"{path}: longer than {size_max} bytes; check the path")
-    return data
 
 
 def _folder(path: Path | None) -> Path | None:

@@ -57,6 +57,22 @@ class Output(Protocol):
         ...
 
 
+def read_given(path: Path, size_max: int) -> bytes:
+    """Read a file that the auditor was given.
+
+    Raises:
+        Misconfigured: It cannot be read, or is longer.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(size_max + 1)
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    if len(data) > size_max:
+        raise Misconfigured(f"{path}: longer than {size_max} bytes; check the path")
+    return data
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportOptions:
     """Where a report goes and who signs it."""

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from clients.auditor.alarm_book import AlarmBook, build_pages
 from clients.auditor.checks import Finding
-from clients.auditor.reporting import FILE, FOLDER, Output, now_s
+from clients.auditor.reporting import FILE, FOLDER, Output, now_s, read_given
 from clients.auditor.watch import Alarm, AlarmKind, Watch
 from clients.auditor.watch_replay import LiveReplay
 from clients.core.answers import data_of
@@ -94,7 +94,7 @@ def command(  # noqa: PLR0913 - an option each
     Ends with 1 when there was an alarm.
     """
     description = load_network(network)
-    parsed = parse_genesis(_read(genesis, 16 * 2**20))
+    parsed = parse_genesis(read_given(genesis, 16 * 2**20))
     if description.genesis_hash != parsed.profile.genesis_hash:
         raise Misconfigured(f"{network}: not of the network of {genesis}; give the right one")
     if not description.nodes:
@@ -205,7 +205,7 @@ def load_standing(path: Path, genesis: Genesis) -> Header:
 
 def _load_checkpoint(path: Path, network: NetworkDescription) -> Checkpoint:
     try:
-        checkpoint = decode_checkpoint(_read(path, CHECKPOINT_SIZE_MAX))
+        checkpoint = decode_checkpoint(read_given(path, CHECKPOINT_SIZE_MAX))
     except InvalidInput as error:
         raise Misconfigured(f"{path}: {error.message}; ask for it again") from error
     signers = signers_of(checkpoint, network.municipalities)
@@ -215,14 +215,3 @@ def _load_checkpoint(path: Path, network: NetworkDescription) -> Checkpoint:
             "again"
         )
     return checkpoint
-
-
-def _read(path: Path, size_max: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(size_max + 1)
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    if len(data) > size_max:
-        raise Misconfigured(f"{path}: longer than {size_max} bytes; check the path")
-    return data

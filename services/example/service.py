@@ -36,6 +36,7 @@ from services.kit.receiving import event_page
 from services.kit.reports import apply_report
 from services.kit.schedules import Every
 from services.kit.service import Resources, Service
+from services.kit.settings import parse_address
 from services.kit.supervision import BackgroundTask
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -112,7 +113,7 @@ async def build(settings: ExampleSettings, resources: Resources) -> ServiceDefin
     parts = Parts(
         settings=settings,
         resources=resources,
-        anchors=_parse_address(settings.anchors),
+        anchors=parse_address(settings.anchors, "anchors"),
         tenant=tenant,
         source=source,
     )
@@ -179,16 +180,6 @@ def _read_genesis(path: Path) -> Header:
         return parse_genesis(path.read_bytes()).header
     except OSError as error:
         raise Misconfigured(f"genesis_file: {path}: {error.strerror}; check the path") from error
-
-
-def _parse_address(text: str) -> Address:
-    try:
-        raw = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError as error:
-        raise Misconfigured("anchors: expected 0x and 40 hexadecimal digits") from error
-    if len(raw) != 20:
-        raise Misconfigured("anchors: expected 0x and 40 hexadecimal digits")
-    return Address(raw)
 
 
 SERVICE: Final = Service(

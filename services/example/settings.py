@@ -3,27 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.kit.settings import KitSettings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSettings:
-    """A node whose public port the noticeboard reads."""
-
-    name: str
-    """For logs."""
-    url: str
-    """Its address."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelaySettings:
-    """The municipality's relay."""
-
-    key_file: Path
-    """Public key with which the relay signs its events, a JWK."""
-    endpoint: str
-    """Where it takes events, as ``http://127.0.0.1:8601/events``."""
+from services.kit.settings import KitSettings, NodeSettings, RelaySettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ from services.hub.publication import (
     note_block,
     note_failure,
 )
-from services.hub.settings import HUB, HubSettings, Profile, check_hub, parse_address
+from services.hub.settings import HUB, HubSettings, Profile, check_hub
 from services.hub.statements import Statements
 from services.hub.statuses import STATUS_CHANGED, Statuses
 from services.hub.sweep import PAGE, SWEEP, Sweep
@@ -65,6 +65,7 @@ from services.kit.receiving import event_page
 from services.kit.reports import apply_report
 from services.kit.schedules import Every
 from services.kit.service import Resources, Service
+from services.kit.settings import parse_address
 from services.kit.supervision import BackgroundTask
 from services.kit.tokens import Issuer as TrustedIssuer
 

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 from clients.identity.certificate import CertificateKind
 from clients.identity.statement import is_audience
 from node.primitives.errors import Misconfigured
-from node.primitives.types import Address
 from node.settings import check_bounds
-from services.kit.settings import NAME, KitSettings
+from services.kit.settings import NAME, KitSettings, NodeSettings, RelaySettings
 
 NODE_COUNT_MAX: Final = 16
 SERVICE_COUNT_MAX: Final = 64
@@ -28,26 +27,6 @@ class Profile(StrEnum):
     """Authorities of the real infrastructure only."""
     DEVELOPMENT = "development"
     """Simulated ones too."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSettings:
-    """A node whose public port the hub reads."""
-
-    name: str
-    """For logs."""
-    url: str
-    """Its address."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelaySettings:
-    """The municipality's relay."""
-
-    key_file: Path
-    """Public key with which the relay signs its events, a JWK."""
-    endpoint: str
-    """Where it takes events, as ``http://127.0.0.1:8601/events``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,18 +172,3 @@ def _check_providers(settings: HubSettings) -> None:
         is_allowed = is_simulated and settings.profile is Profile.DEVELOPMENT
         if not (parts.scheme == "https" and parts.hostname) and not is_allowed:
             raise Misconfigured(f"providers: {provider.name}: issuer: expected an https address")
-
-
-def parse_address(text: str, key: str) -> Address:
-    """Return the address written in a setting.
-
-    Raises:
-        Misconfigured: It is none.
-    """
-    try:
-        raw = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError as error:
-        raise Misconfigured(f"{key}: expected 0x and 40 hexadecimal digits") from error
-    if len(raw) != 20:
-        raise Misconfigured(f"{key}: expected 0x and 40 hexadecimal digits")
-    return Address(raw)

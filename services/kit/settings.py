@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 from node.primitives.errors import Misconfigured
+from node.primitives.types import Address
 from node.settings import PORT_MAX, LogSettings, check_bounds, load_record, read_secret
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -129,6 +130,26 @@ class KitSettings:
     """Logs."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """A node whose public port a service reads."""
+
+    name: str
+    """For logs."""
+    url: str
+    """Its address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    """The municipality's relay, as its other services reach it."""
+
+    key_file: Path
+    """Public key with which the relay signs its events, a JWK."""
+    endpoint: str
+    """Where it takes events, as ``http://127.0.0.1:8601/events``."""
+
+
 class HasKit(Protocol):
     """A service's settings record: its own fields, and the kit's."""
 
@@ -184,6 +205,21 @@ def check_kit(kit: KitSettings, path: Path) -> None:
         raise Misconfigured(
             f"{path}: kit.database.url: holds a password; move it to kit.database.password_file"
         )
+
+
+def parse_address(text: str, key: str) -> Address:
+    """Return the address written in the setting ``key``.
+
+    Raises:
+        Misconfigured: It is none.
+    """
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise Misconfigured(f"{key}: expected 0x and 40 hexadecimal digits") from error
+    if len(raw) != 20:
+        raise Misconfigured(f"{key}: expected 0x and 40 hexadecimal digits")
+    return Address(raw)
 
 
 def database_url(settings: DatabaseSettings) -> str:

@@ -28,13 +28,14 @@ from services.kit.keys import load_public_key
 from services.kit.outbox import Subscriber, list_subscribers, subscribe, unsubscribe
 from services.kit.receiving import event_page
 from services.kit.service import Resources, Service
+from services.kit.settings import parse_address
 from services.kit.supervision import BackgroundTask
 from services.relay.gauges import Gauges
 from services.relay.intake import Intake
 from services.relay.relay import Relay, RelayParts, open_relay
 from services.relay.remote_signer import open_remote_signer
 from services.relay.schema import MIGRATIONS
-from services.relay.settings import RelaySettings, check_relay, parse_address
+from services.relay.settings import RelaySettings, check_relay
 from services.relay.signer import KeystoreSigner, Signer, load_key
 from services.relay.tables import CURSORS
 

@@ -5,21 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from node.primitives.errors import Misconfigured
-from node.primitives.types import Address
-from services.kit.settings import KitSettings
+from services.kit.settings import KitSettings, NodeSettings
 
 NODE_COUNT_MAX: Final = 16
 UNSETTLED_MAX_BOUND: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSettings:
-    """A node whose public port the relay uses."""
-
-    name: str
-    """For logs."""
-    url: str
-    """Its address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +73,3 @@ def check_relay(settings: RelaySettings) -> None:
     names = [client.name for client in settings.clients]
     if len(set(names)) != len(names):
         raise Misconfigured("clients: a name is used twice; rename one")
-
-
-def parse_address(text: str, key: str) -> Address:
-    """Return the address written in a setting.
-
-    Raises:
-        Misconfigured: It is none.
-    """
-    try:
-        raw = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError as error:
-        raise Misconfigured(f"{key}: expected 0x and 40 hexadecimal digits") from error
-    if len(raw) != 20:
-        raise Misconfigured(f"{key}: expected 0x and 40 hexadecimal digits")
-    return Address(raw)

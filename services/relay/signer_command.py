@@ -9,8 +9,8 @@ import click
 
 from node.log import start_log
 from node.settings import LogFormat, LogLevel, read_secret
+from services.kit.settings import parse_address
 from services.kit.sockets import listening
-from services.relay.settings import parse_address
 from services.relay.signer import load_key
 from services.relay.signer_server import SignerServer
 

@@ -33,9 +33,7 @@ from services.election.settings import (
     ContractSettings,
     ElectionSettings,
     MunicipalitySettings,
-    NodeSettings,
     PeerSettings,
-    RelaySettings,
 )
 from services.election.trustee.acts import Acts
 from services.election.trustee.ceremony import CeremonyParts, CeremonyWorker
@@ -54,6 +52,8 @@ from services.kit.settings import (
     AuthSettings,
     DatabaseSettings,
     KitSettings,
+    NodeSettings,
+    RelaySettings,
     ServerSettings,
     TenantSettings,
 )

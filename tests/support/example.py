@@ -15,8 +15,6 @@ from eth_keyfile.keyfile import create_keyfile_json
 
 from services.example.service import SERVICE as EXAMPLE
 from services.example.settings import ExampleSettings
-from services.example.settings import NodeSettings as ExampleNode
-from services.example.settings import RelaySettings as ExampleRelay
 from services.kit.database import Database, open_database
 from services.kit.keys import generate_key, private_document, public_document
 from services.kit.master_keys import create_master_file
@@ -26,12 +24,14 @@ from services.kit.settings import (
     AuthSettings,
     DatabaseSettings,
     KitSettings,
+    NodeSettings,
     ServerSettings,
     TenantSettings,
 )
+from services.kit.settings import RelaySettings as ExampleRelay
 from services.kit.staff import StaffMember, StaffTable
 from services.relay.service import SERVICE as RELAY
-from services.relay.settings import ClientSettings, NodeSettings, RelaySettings
+from services.relay.settings import ClientSettings, RelaySettings
 from tests.support.followed import Town
 from tests.support.ledger import SERVICE_KEYS
 from tests.support.rpc import serving
@@ -161,7 +161,7 @@ def example_settings(
         anchors="0x" + town.anchors.hex(),
         master_file=folder / "master.keys",
         events_key_file=folder / "example.key.json",
-        nodes=(ExampleNode(name="node", url=node),),
+        nodes=(NodeSettings(name="node", url=node),),
         relay=ExampleRelay(
             key_file=folder / "relay.pub.json", endpoint=f"http://127.0.0.1:{ports[1]}/events"
         ),

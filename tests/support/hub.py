@@ -33,9 +33,7 @@ from services.hub.settings import (
     AuthoritySettings,
     HubSettings,
     LinkedService,
-    NodeSettings,
     Profile,
-    RelaySettings,
     VerifierSettings,
 )
 from services.kit.database import Database, open_database
@@ -47,6 +45,8 @@ from services.kit.settings import (
     AuthSettings,
     DatabaseSettings,
     KitSettings,
+    NodeSettings,
+    RelaySettings,
     ServerSettings,
     TenantSettings,
 )
@@ -54,7 +54,6 @@ from services.kit.staff import StaffMember, StaffTable
 from services.kit.tokens import Trust, TrustedPartner
 from services.relay.service import SERVICE as RELAY
 from services.relay.settings import ClientSettings
-from services.relay.settings import NodeSettings as RelayNode
 from services.relay.settings import RelaySettings as RelaySettingsFile
 from services.sim.pki.authority import IssuedCertificate
 from services.sim.pki.hierarchy import CardCertificates, Hierarchy
@@ -416,7 +415,7 @@ def relay_settings(
         password_file=folder / "password",
         events_key_file=folder / "relay.key.json",
         anchors="0x" + town.anchors.hex(),
-        nodes=(RelayNode(name="node", url=node),),
+        nodes=(NodeSettings(name="node", url=node),),
         clients=(
             ClientSettings(
                 name="hub",

@@ -21,8 +21,8 @@ from services.election.ballots.relay import (
 from services.election.board.refs import manifest_ref
 from services.election.board.store import Head
 from services.election.parts import Context, Part
+from services.kit.settings import parse_address
 from services.kit.supervision import BackgroundTask
-from services.relay.settings import parse_address
 from services.relay.signer import load_key
 
 MIGRATIONS: Path | None = Path(__file__).parent / "migrations"

@@ -9,10 +9,10 @@ from eth_abi.abi import decode, encode
 
 from contracts.artifact import load_artifact
 from node.primitives.crypto import keccak256
-from node.primitives.errors import Misconfigured
 from node.primitives.receipt import Log
 from node.primitives.types import Address
 from services.election.settings import ContractSettings
+from services.kit.settings import parse_address
 
 NAMES: Final = ("Elections", "Credentials", "BallotBox", "TallyBoard", "Bulletin")
 """The contracts, by their artifacts' names."""
@@ -48,11 +48,11 @@ class Contracts:
             Misconfigured: One is none.
         """
         return cls(
-            elections=_address("elections", settings.elections),
-            credentials=_address("credentials", settings.credentials),
-            ballot_box=_address("ballot_box", settings.ballot_box),
-            tally_board=_address("tally_board", settings.tally_board),
-            bulletin=_address("bulletin", settings.bulletin),
+            elections=parse_address(settings.elections, "contracts.elections"),
+            credentials=parse_address(settings.credentials, "contracts.credentials"),
+            ballot_box=parse_address(settings.ballot_box, "contracts.ballot_box"),
+            tally_board=parse_address(settings.tally_board, "contracts.tally_board"),
+            bulletin=parse_address(settings.bulletin, "contracts.bulletin"),
         )
 
     @property
@@ -129,13 +129,3 @@ def _kind(entry: Any) -> str:
         return kind
     inner = ",".join(_kind(each) for each in entry["components"])
     return f"({inner}){kind.removeprefix('tuple')}"
-
-
-def _address(key: str, text: str) -> Address:
-    try:
-        raw = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        raw = b""
-    if len(raw) != 20:
-        raise Misconfigured(f"contracts.{key}: expected 0x and 40 hexadecimal digits")
-    return Address(raw)

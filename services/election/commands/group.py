@@ -40,7 +40,7 @@ from services.election.service import SERVICE, build_context
 from services.election.settings import ElectionSettings
 from services.kit.clock import SystemClock
 from services.kit.service import open_resources
-from services.relay.settings import parse_address
+from services.kit.settings import parse_address
 from services.relay.signer import load_key
 
 JAPAN: Final = ZoneInfo("Asia/Tokyo")

@@ -19,7 +19,6 @@ from services.election.board.contracts import Contracts
 from services.election.board.follow import Board, open_board_follower
 from services.election.board.part import MIGRATIONS
 from services.election.board.store import BoardStore
-from services.election.settings import NodeSettings
 from services.election.trustee.custodian import VaultCustodian
 from services.election.trustee.custodian_server import ChainView, CustodianServer
 from services.election.trustee.vault import open_vault
@@ -27,8 +26,8 @@ from services.election.trustee.work import SystemNonces
 from services.kit.clock import SystemClock
 from services.kit.database import open_database
 from services.kit.schema import upgrade
+from services.kit.settings import NodeSettings, parse_address
 from services.kit.sockets import listening
-from services.relay.settings import parse_address
 
 TENANT: Final = "custodian"
 NOWHERE: Final = Address(bytes(20))

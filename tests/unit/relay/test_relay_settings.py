@@ -7,8 +7,9 @@ import pytest
 from eth_keyfile.keyfile import create_keyfile_json
 
 from node.primitives.errors import Misconfigured
+from services.kit.settings import parse_address
 from services.relay.service import SERVICE
-from services.relay.settings import RelaySettings, check_relay, parse_address
+from services.relay.settings import RelaySettings, check_relay
 from services.relay.signer import load_key
 from tests.support.ledger import SERVICE_KEYS
 
