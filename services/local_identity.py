@@ -26,6 +26,7 @@ from clients.core.light_client import LightClient, Proven
 from clients.core.state import read_proven
 from clients.core.transport import http_nodes
 from clients.core.trust import Trust
+from clients.hub.requests import write_instant
 from clients.identity.certificate import CertificateKind
 from clients.identity.chain import ChainRecord, read_record
 from clients.identity.statement import compute_device_hash
@@ -33,7 +34,7 @@ from clients.wallet.wallet import draw_key
 from node.genesis.parse import parse_genesis
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import Unavailable
-from services.hub.issuing import SELF, SectorClaim, TokenRequest, write_instant
+from services.hub.issuing import SELF, SectorClaim, TokenRequest
 from services.hub.service import SERVICE
 from services.hub.settings import HUB, HubSettings
 from services.hub.statuses import NAMES

@@ -72,6 +72,10 @@ _SERVICE = click.option(
 _RELAY = click.option(
     "--relay", "relays", multiple=True, help="Municipality whose relay is tried first."
 )
+_CHOOSE = click.option(
+    "--choose", multiple=True, metavar="RACE=NUMBER", help="A choice; 0 is blank."
+)
+_SEND = click.option("--send", "is_sent", is_flag=True, help="Send without asking.")
 
 
 @click.group(epilog=EXAMPLES)
@@ -170,8 +174,8 @@ def enrol(
 @click.argument("eid")
 @PASSPHRASE
 @_RELAY
-@click.option("--choose", multiple=True, metavar="RACE=NUMBER", help="A choice; 0 is blank.")
-@click.option("--send", "is_sent", is_flag=True, help="Send without asking.")
+@_CHOOSE
+@_SEND
 @click.pass_obj
 def ballot(
     session: Session,
@@ -189,8 +193,8 @@ def ballot(
 @click.argument("eid")
 @PASSPHRASE
 @_RELAY
-@click.option("--choose", multiple=True, metavar="RACE=NUMBER", help="A choice; 0 is blank.")
-@click.option("--send", "is_sent", is_flag=True, help="Send without asking.")
+@_CHOOSE
+@_SEND
 @click.pass_obj
 def revote(
     session: Session,

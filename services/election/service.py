@@ -18,13 +18,13 @@ from services.election.board.store import BoardStore
 from services.election.parts import Context, Part, part_modules
 from services.election.settings import ElectionSettings
 from services.kit.app import ServiceDefinition
-from services.kit.audit import close_root, link
+from services.kit.audit_roots import root_closer
 from services.kit.clock import Clock
 from services.kit.dispatcher import dispatcher_task
 from services.kit.event_signatures import EventVerifier
 from services.kit.events import Event
 from services.kit.inbox import Handler
-from services.kit.jobs import Job, JobRunner
+from services.kit.jobs import JobRunner
 from services.kit.keys import load_private_key, load_public_key
 from services.kit.outbox import Subscriber, subscribe
 from services.kit.reads import audit_reads
@@ -106,7 +106,10 @@ async def build_with(context: Context) -> ServiceDefinition:
         await resources.database.transact(lambda tx, it=subscriber: subscribe(tx, it))  # type: ignore[misc]
     jobs = JobRunner(
         resources.database,
-        {AUDIT_ROOT: _AuditRoot(context).close, **{k: v for p in parts for k, v in p.jobs.items()}},
+        {
+            AUDIT_ROOT: root_closer(resources.clock, source=context.source),
+            **{k: v for p in parts for k, v in p.jobs.items()},
+        },
         clock=resources.clock,
         schedules={
             (tenant, AUDIT_ROOT): Every(seconds=HOUR_S),
@@ -160,20 +163,6 @@ def _hear(settings: ElectionSettings, parts: tuple[Part, ...]) -> Handler:
             await apply_report(tx, event, source=source)
 
     return hear
-
-
-class _AuditRoot:
-    """Chains the last hour's audit entries and asks for their root."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    async def close(self, tx: AsyncConnection, job: Job) -> None:
-        """Do it; a job handler."""
-        while await link(tx, tenant=job.tenant):
-            pass
-        now = self._context.resources.clock.now()
-        await close_root(tx, tenant=job.tenant, now=now, source=self._context.source)
 
 
 def _open_executor(settings: ElectionSettings) -> Executor:

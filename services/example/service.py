@@ -19,7 +19,7 @@ from services.example.notices import note_anchors
 from services.example.settings import ExampleSettings
 from services.example.tables import CURSORS
 from services.kit.app import ServiceDefinition
-from services.kit.audit import close_root, link
+from services.kit.audit_roots import root_closer
 from services.kit.clock import Clock
 from services.kit.dispatcher import dispatcher_task
 from services.kit.envelope import Envelope
@@ -27,7 +27,7 @@ from services.kit.event_signatures import EventVerifier
 from services.kit.events import Event
 from services.kit.follower import FollowerParts, Watch, open_follower
 from services.kit.inbox import Handler
-from services.kit.jobs import Job, JobRunner
+from services.kit.jobs import JobRunner
 from services.kit.keys import load_public_key
 from services.kit.master_keys import load_master_keys
 from services.kit.outbox import Subscriber, subscribe
@@ -68,13 +68,6 @@ class Parts:
     """Municipality served."""
     source: str
     """Name in events."""
-
-    async def close_audit_root(self, tx: AsyncConnection, job: Job) -> None:
-        """Chain the last hour's audit entries and ask for their root; a job handler."""
-        while await link(tx, tenant=job.tenant):
-            pass
-        now = self.resources.clock.now()
-        await close_root(tx, tenant=job.tenant, now=now, source=self.source)
 
     async def follow(self) -> None:
         """Note for ever which notices the chain holds; a task."""
@@ -133,7 +126,7 @@ async def build(settings: ExampleSettings, resources: Resources) -> ServiceDefin
     )
     jobs = JobRunner(
         resources.database,
-        {EXPIRE: board.expire, AUDIT_ROOT: parts.close_audit_root},
+        {EXPIRE: board.expire, AUDIT_ROOT: root_closer(resources.clock, source=source)},
         clock=resources.clock,
         schedules={(tenant, AUDIT_ROOT): Every(seconds=HOUR_S)},
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
+from clients.hub.requests import write_instant
 from clients.identity.statement import MalformedStatement, Purpose
 from services.hub import people
 from services.hub.bindings import Bindings
@@ -30,7 +31,6 @@ from services.hub.issuing import (
     TokenRequest,
     is_recent,
     is_signed_by,
-    write_instant,
 )
 from services.hub.people import Person
 from services.hub.refusals import (

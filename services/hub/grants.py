@@ -16,9 +16,9 @@ from typing import Any, Final
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from clients.hub.requests import write_instant
 from services.hub import people
 from services.hub.documents import LISTED_MAX, GrantAnswer
-from services.hub.issuing import write_instant
 from services.hub.people import GRANT_PURPOSE, Person
 from services.hub.refusals import CodeRefused, GrantUnknown, SamePerson
 from services.hub.showing import show_instant
@@ -194,25 +194,6 @@ async def list_grants(tx: AsyncConnection, person: Person) -> Sequence[Any]:
         .limit(LISTED_MAX)
     )
     return (await tx.execute(query)).all()
-
-
-async def find_principals(
-    tx: AsyncConnection, delegate: Person, *, purpose: str, now: datetime
-) -> list[str]:
-    """Return the ids of those for whom a person may act now, for a purpose.
-
-    Spec: ID-GRANT.
-    """
-    now_ms = to_milliseconds(now)
-    return [
-        row.principal
-        for row in await list_grants(tx, delegate)
-        if row.delegate == delegate.reference
-        and row.confirmed_by is not None
-        and row.ended_ms is None
-        and row.expires_ms > now_ms
-        and purpose in row.scope.split(" ")
-    ]
 
 
 async def show_grant(

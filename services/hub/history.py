@@ -10,8 +10,8 @@ from typing import Final
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from clients.hub.requests import write_instant
 from services.hub.documents import LISTED_MAX, QueryAnswer
-from services.hub.issuing import write_instant
 from services.hub.people import Person
 from services.hub.tables import QUERIES
 from services.kit.events import from_milliseconds, to_milliseconds

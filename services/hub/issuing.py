@@ -14,6 +14,7 @@ from typing import Final
 
 from joserfc import jwt
 
+from clients.hub.requests import sector_key_text, token_request_text
 from clients.identity.lifecycle import FlagStatus
 from clients.identity.statement import compute_device_hash
 from node.primitives.crypto import InvalidSignature, recover_address
@@ -67,18 +68,15 @@ class TokenRequest:
 
         Spec: ID-TOKEN-REQUEST.
         """
-        return "\n".join(
-            (
-                "DAICHO TOKEN REQUEST 1",
-                f"For: {self.audience}",
-                f"Device: 0x{self.device.hex()}",
-                f"Service: {self.service}",
-                f"Purposes: {' '.join(sorted(self.purposes))}",
-                f"Key: {self.thumbprint}",
-                f"Issued: {write_instant(self.issued_at)}",
-                f"Nonce: {self.nonce}",
-            )
-        ).encode()
+        return token_request_text(
+            audience=self.audience,
+            device=self.device,
+            service=self.service,
+            purposes=self.purposes,
+            thumbprint=self.thumbprint,
+            issued_at=self.issued_at,
+            nonce=self.nonce,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,16 +99,13 @@ class SectorClaim:
 
         Spec: ID-SECTOR-KEY.
         """
-        return "\n".join(
-            (
-                "DAICHO SECTOR KEY 1",
-                f"For: {self.audience}",
-                f"Resident: {self.resident}",
-                f"Sector: {self.sector}",
-                f"Address: 0x{self.address.hex()}",
-                f"Issued: {write_instant(self.issued_at)}",
-            )
-        ).encode()
+        return sector_key_text(
+            audience=self.audience,
+            resident=self.resident,
+            sector=self.sector,
+            address=self.address,
+            issued_at=self.issued_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +191,3 @@ def is_signed_by(text: bytes, signature: bytes, signer: Address) -> bool:
 def is_recent(issued_at: datetime, *, now: datetime, age_max: timedelta) -> bool:
     """Return whether a signed request is neither old nor from the future."""
     return -SKEW <= now - issued_at <= age_max
-
-
-def write_instant(at: datetime) -> str:
-    """Return an instant as the hub's texts and answers have it."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

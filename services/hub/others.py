@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from clients.hub.requests import write_instant
 from clients.identity.lifecycle import RecordEvent
 from services.hub import people
 from services.hub.attestations import attributes_status
@@ -32,7 +33,7 @@ from services.hub.grants import (
     take_code,
 )
 from services.hub.history import note_query
-from services.hub.issuing import SELF, Issuer, write_instant
+from services.hub.issuing import SELF, Issuer
 from services.hub.own import caller_of
 from services.hub.people import Person
 from services.hub.refusals import CodeRefused, GrantUnknown, SamePerson, UnknownPerson

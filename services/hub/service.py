@@ -45,7 +45,7 @@ from services.hub.statuses import STATUS_CHANGED, Statuses
 from services.hub.sweep import PAGE, SWEEP, Sweep
 from services.hub.tables import CURSORS
 from services.kit.app import ServiceDefinition
-from services.kit.audit import close_root, link
+from services.kit.audit_roots import root_closer
 from services.kit.auth import TenantId
 from services.kit.clock import Clock
 from services.kit.dispatcher import dispatcher_task
@@ -155,13 +155,6 @@ class Parts:
     """Name in events."""
     sweep: Sweep
     """Keeps lists and flags fresh."""
-
-    async def close_audit_root(self, tx: AsyncConnection, job: Job) -> None:
-        """Chain the last hour's audit entries and ask for their root; a job handler."""
-        while await link(tx, tenant=job.tenant):
-            pass
-        now = self.resources.clock.now()
-        await close_root(tx, tenant=job.tenant, now=now, source=self.source)
 
     async def prune(self, tx: AsyncConnection, job: Job) -> None:
         """Forget what was kept long enough; a job handler."""
@@ -305,7 +298,7 @@ def _build_tasks(parts: Parts, keyring: Keyring, windows: Windows) -> tuple[Back
     jobs = JobRunner(
         resources.database,
         {
-            AUDIT_ROOT: parts.close_audit_root,
+            AUDIT_ROOT: root_closer(resources.clock, source=parts.source),
             PRUNE: parts.prune,
             SWEEP: parts.sweep.begin,
             PAGE: parts.sweep.page,

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from clients.hub.requests import write_instant
 from clients.identity.binding import PresentedStatement
 from clients.identity.lifecycle import find_warning
 from node.primitives.types import Address, Signature
@@ -20,7 +21,6 @@ from services.hub.documents import (
     SectorAnswer,
     StatusAnswer,
 )
-from services.hub.issuing import write_instant
 from services.hub.people import Person
 from services.hub.standing import level_of
 from services.hub.statuses import NAMES

@@ -63,7 +63,6 @@ from services.election.commission.tables import (
     SESSIONS,
     UPLOADS,
 )
-from services.election.commission.voters import read_hex32
 from services.kit.envelope import Erased
 from services.kit.operations import Call, Reply, operation
 
@@ -91,9 +90,6 @@ class DecisionOperations:
         self._registrar = registrar
         self._exports = exports
 
-    async def _roll(self, tx: AsyncConnection, call: Call[Any, Any]) -> Roll:
-        return await load_roll(tx, tenant=call.tenant, draft=read_hex32(call.path["draft"]))
-
     @operation(
         "POST",
         "/commission/{draft}/cancels",
@@ -112,7 +108,7 @@ class DecisionOperations:
         reason = REASONS[order.reason]
         if reason is CancelReason.PAPER:
             async with self._registrar.database.read() as tx:
-                roll = await self._roll(tx, call)
+                roll = await self._registrar.roll_of(tx, call)
             signed = await cancel_elector(
                 self._registrar,
                 roll,
@@ -165,7 +161,7 @@ class DecisionOperations:
         number: str | None = None,
     ) -> str:
         async def work(tx: AsyncConnection) -> str:
-            roll = await self._roll(tx, call)
+            roll = await self._registrar.roll_of(tx, call)
             check_ready(roll, kind)
             vault = await self._registrar.vaults.open(tx, roll.tenant, roll.draft)
             if number is not None:
@@ -187,7 +183,7 @@ class DecisionOperations:
     async def list_proposals(self, call: Call[None, None]) -> ProposalsView:
         """List what waits for a second officer."""
         async with self._registrar.database.read() as tx:
-            roll = await self._roll(tx, call)
+            roll = await self._registrar.roll_of(tx, call)
             vault = await self._registrar.vaults.open(tx, roll.tenant, roll.draft)
             found = await list_proposals(tx, roll, vault)
         return ProposalsView(
@@ -358,7 +354,7 @@ class DecisionOperations:
         text = call.path["part"]
         part = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else -1
         async with self._registrar.database.read() as tx:
-            roll = await self._roll(tx, call)
+            roll = await self._registrar.roll_of(tx, call)
             parts, data = await read_export(
                 tx, roll, call.path["export"], part, folder=self._exports
             )

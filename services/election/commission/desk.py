@@ -52,10 +52,9 @@ from services.election.commission.rolls import (
     fix_roll,
     import_electors,
     load_roll,
+    read_hex32,
 )
 from services.election.commission.uploads import UploadWrong, drop_parts, join_parts, keep_part
-from services.election.commission.vault import Vault
-from services.election.commission.voters import read_hex32
 from services.kit.clock import JAPAN
 from services.kit.envelope import Erased
 from services.kit.operations import Call, operation
@@ -84,13 +83,6 @@ class DeskOperations:
     def __init__(self, registrar: Registrar) -> None:
         """Hold what they need."""
         self._registrar = registrar
-
-    async def _roll(self, tx: AsyncConnection, call: Call[Any, Any]) -> Roll:
-        return await load_roll(tx, tenant=call.tenant, draft=read_hex32(call.path["draft"]))
-
-    async def _opened(self, tx: AsyncConnection, call: Call[Any, Any]) -> tuple[Roll, Vault]:
-        roll = await self._roll(tx, call)
-        return roll, await self._registrar.vaults.open(tx, roll.tenant, roll.draft)
 
     @operation(
         "POST",
@@ -140,7 +132,7 @@ class DeskOperations:
 
     async def _show(self, call: Call[Any, Any]) -> RollView:
         async with self._registrar.database.read() as tx:
-            roll = await self._roll(tx, call)
+            roll = await self._registrar.roll_of(tx, call)
             counts = await count_batches(tx, roll)
             return RollView(
                 draft=roll.draft.hex(),
@@ -173,7 +165,7 @@ class DeskOperations:
         part = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else -1
 
         async def work(tx: AsyncConnection) -> None:
-            roll, vault = await self._opened(tx, call)
+            roll, vault = await self._registrar.open_roll(tx, call)
             await keep_part(tx, roll, part, bytes.fromhex(call.body.data), vault)
 
         await self._registrar.database.transact(work)
@@ -192,7 +184,7 @@ class DeskOperations:
         """Make the roll equal to the extract handed in, whole or not at all."""
         order = call.body
         async with self._registrar.database.read() as tx:
-            roll, vault = await self._opened(tx, call)
+            roll, vault = await self._registrar.open_roll(tx, call)
             digest = bytes.fromhex(order.sha256)
             data = await join_parts(tx, roll, parts=order.parts, digest=digest, vault=vault)
         today = call.at.astimezone(JAPAN).date()
@@ -203,7 +195,7 @@ class DeskOperations:
             return _report(found, None, is_taken=False)
 
         async def work(tx: AsyncConnection) -> ImportChange:
-            now, vault = await self._opened(tx, call)
+            now, vault = await self._registrar.open_roll(tx, call)
             change = await import_electors(
                 tx, now, found.electors, vault, is_dry_run=order.is_dry_run
             )
@@ -239,7 +231,7 @@ class DeskOperations:
         """Fix the roll and its eligible list."""
 
         async def work(tx: AsyncConnection) -> None:
-            roll = await self._roll(tx, call)
+            roll = await self._registrar.roll_of(tx, call)
             eligible = await fix_roll(tx, roll, expected=call.body.electors)
             root = eligible.tree.root.hex()
             await note_act(tx, roll, Act.FIXED, actor_of(call), root=root, size=eligible.tree.count)
@@ -262,7 +254,7 @@ class DeskOperations:
     async def show_eligible(self, call: Call[None, None]) -> PartView:
         """Show a part of the eligible list's file."""
         async with self._registrar.database.read() as tx:
-            roll = await self._roll(tx, call)
+            roll = await self._registrar.roll_of(tx, call)
             if roll.eligible_root is None:
                 raise RollNotReady("the roll is not fixed", state=roll.state)
             data = (await self._registrar.vaults.eligible(tx, roll)).file
@@ -292,7 +284,7 @@ class DeskOperations:
             raise ManifestUnfit("not a manifest", rule="ELECTION-MANIFEST") from error
 
         async def work(tx: AsyncConnection) -> bytes:
-            roll = await self._roll(tx, call)
+            roll = await self._registrar.roll_of(tx, call)
             return await take_announcement(tx, self._registrar, roll, manifest, actor_of(call))
 
         return EidView(eid=(await self._registrar.database.transact(work)).hex())
@@ -312,7 +304,7 @@ class DeskOperations:
         """Find electors by number, or by name and birth date."""
         query = call.body
         async with self._registrar.database.read() as tx:
-            roll, vault = await self._opened(tx, call)
+            roll, vault = await self._registrar.open_roll(tx, call)
             found: tuple[Listed, ...]
             if query.number is not None:
                 found = (await find_elector(tx, roll, vault.slot_of(query.number), vault),)

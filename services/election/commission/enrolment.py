@@ -47,6 +47,7 @@ from services.election.commission.rolls import (
     Vaults,
     find_elector,
     load_roll,
+    read_hex32,
 )
 from services.election.commission.tables import BATCHES, ENROLMENTS
 from services.election.commission.tokens import TokenKey
@@ -54,6 +55,7 @@ from services.election.commission.vault import Vault
 from services.kit.clock import Clock
 from services.kit.database import Database
 from services.kit.events import to_milliseconds
+from services.kit.operations import Call
 from services.kit.problems import Refusal
 
 ENROLMENT_LIFE: Final = timedelta(minutes=30)
@@ -100,6 +102,23 @@ class Registrar:
     """Answers for cards."""
     method: RevocationMethod
     """How a certificate's status is learnt."""
+
+    async def roll_of(self, tx: AsyncConnection, call: Call[Any, Any]) -> Roll:
+        """Return the roll that a request's path names.
+
+        Raises:
+            RollMissing: There is none.
+        """
+        return await load_roll(tx, tenant=call.tenant, draft=read_hex32(call.path["draft"]))
+
+    async def open_roll(self, tx: AsyncConnection, call: Call[Any, Any]) -> tuple[Roll, Vault]:
+        """Return the roll that a request's path names, with its restricted store open.
+
+        Raises:
+            RollMissing: There is none.
+        """
+        roll = await self.roll_of(tx, call)
+        return roll, await self.vaults.open(tx, roll.tenant, roll.draft)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

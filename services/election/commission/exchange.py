@@ -17,8 +17,7 @@ from node.primitives.errors import Unavailable
 from services.election.commission.batches import find_batch, list_active
 from services.election.commission.desk_documents import ActiveView, BatchView
 from services.election.commission.enrolment import Registrar
-from services.election.commission.rolls import RollMissing, RollState, load_election
-from services.election.commission.voters import read_hex32
+from services.election.commission.rolls import RollMissing, RollState, load_election, read_hex32
 from services.election.settings import PeerSettings
 from services.kit.auth import Access, TenantId
 from services.kit.documents import Document

@@ -5,7 +5,7 @@ Spec: CODE-ISSUE.
 
 import asyncio
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,10 +42,8 @@ from services.election.commission.rolls import (
     RollNotReady,
     find_elector,
     find_persons,
-    load_roll,
 )
 from services.election.commission.vault import Vault
-from services.election.commission.voters import read_hex32
 from services.kit.clock import JAPAN
 from services.kit.envelope import Erased
 from services.kit.events import Event
@@ -71,13 +69,6 @@ class InvitationOperations:
         self._source = source
         self._public_url = public_url
 
-    async def _roll(self, tx: AsyncConnection, call: Call[Any, Any]) -> Roll:
-        return await load_roll(tx, tenant=call.tenant, draft=read_hex32(call.path["draft"]))
-
-    async def _opened(self, tx: AsyncConnection, call: Call[Any, Any]) -> tuple[Roll, Vault]:
-        roll = await self._roll(tx, call)
-        return roll, await self._registrar.vaults.open(tx, roll.tenant, roll.draft)
-
     @operation(
         "POST",
         "/commission/{draft}/codes",
@@ -94,7 +85,7 @@ class InvitationOperations:
         channel = Channel(call.body.channel)
 
         async def work(tx: AsyncConnection) -> tuple[Roll, Listed, bytes]:
-            roll, vault = await self._opened(tx, call)
+            roll, vault = await self._registrar.open_roll(tx, call)
             listed = await find_elector(tx, roll, vault.slot_of(call.body.number), vault)
             code = await issue_code(tx, roll, listed.slot, vault, channel=channel, now=call.at)
             await note_act(tx, roll, Act.CODE_ISSUED, actor_of(call), channel=channel.value)
@@ -137,7 +128,7 @@ class InvitationOperations:
         """Revoke an elector's codes and end the session."""
 
         async def work(tx: AsyncConnection) -> int:
-            roll, vault = await self._opened(tx, call)
+            roll, vault = await self._registrar.open_roll(tx, call)
             listed = await find_elector(tx, roll, vault.slot_of(call.body.number), vault)
             count = await revoke_codes(tx, roll, listed.slot)
             await note_act(tx, roll, Act.CODE_REVOKED, actor_of(call), codes=count)
@@ -158,7 +149,7 @@ class InvitationOperations:
     async def list_code_requests(self, call: Call[None, None]) -> RequestsView:
         """List what residents asked for, with electors of that name and birth date."""
         async with self._registrar.database.read() as tx:
-            roll, vault = await self._opened(tx, call)
+            roll, vault = await self._registrar.open_roll(tx, call)
             requests = await list_requests(tx, roll, vault)
             views = [await self._request_view(tx, roll, vault, each) for each in requests]
         for each in requests:
@@ -196,7 +187,7 @@ class InvitationOperations:
         number = call.body.number
 
         async def work(tx: AsyncConnection) -> None:
-            roll, vault = await self._opened(tx, call)
+            roll, vault = await self._registrar.open_roll(tx, call)
             slot = None
             if number is not None:
                 slot = (await find_elector(tx, roll, vault.slot_of(number), vault)).slot
@@ -235,7 +226,7 @@ class InvitationOperations:
         """Open a session at the counter, where there may be more enrolments than online."""
 
         async def work(tx: AsyncConnection) -> SessionAnswer:
-            roll, vault = await self._opened(tx, call)
+            roll, vault = await self._registrar.open_roll(tx, call)
             listed = await find_elector(tx, roll, vault.slot_of(call.body.number), vault)
             opened = await open_session(
                 tx, roll, listed.slot, code=None, is_counter=True, now=call.at

@@ -3,7 +3,7 @@
 Spec: ROLL-TURNOUT, ROLL-ACTS.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,11 +28,9 @@ from services.election.commission.rolls import (
     RollMissing,
     RollNotReady,
     find_band,
-    load_roll,
+    read_hex32,
 )
 from services.election.commission.turnout import Cell, build_turnout
-from services.election.commission.vault import Vault
-from services.election.commission.voters import read_hex32
 from services.kit.envelope import Erased
 from services.kit.messages import Catalogue
 from services.kit.operations import Call, operation
@@ -47,13 +45,6 @@ class ReportOperations:
         """Hold what they need."""
         self._registrar = registrar
         self._catalogue = catalogue
-
-    async def _roll(self, tx: AsyncConnection, call: Call[Any, Any]) -> Roll:
-        return await load_roll(tx, tenant=call.tenant, draft=read_hex32(call.path["draft"]))
-
-    async def _opened(self, tx: AsyncConnection, call: Call[Any, Any]) -> tuple[Roll, Vault]:
-        roll = await self._roll(tx, call)
-        return roll, await self._registrar.vaults.open(tx, roll.tenant, roll.draft)
 
     @operation(
         "GET",
@@ -70,7 +61,7 @@ class ReportOperations:
         text = call.path["after"]
         after = b"" if text == "start" else read_hex32(text)
         async with self._registrar.database.read() as tx:
-            roll, vault = await self._opened(tx, call)
+            roll, vault = await self._registrar.open_roll(tx, call)
             marks = await list_marks(tx, roll, vault, after=after)
         for mark in marks:
             call.note_read(f"slot:{mark.slot.hex()[:32]}")
@@ -95,7 +86,7 @@ class ReportOperations:
     async def show_turnout(self, call: Call[None, None]) -> TurnoutView:
         """Show turnout by age band and district, with small cells hidden."""
         async with self._registrar.database.read() as tx:
-            counts = await count_turnout(tx, await self._roll(tx, call))
+            counts = await count_turnout(tx, await self._registrar.roll_of(tx, call))
         bands = [find_band(0), *(find_band(age) for age in BANDS)]
         table = build_turnout(counts, bands)
         return TurnoutView(
@@ -122,7 +113,7 @@ class ReportOperations:
         """Note what went wrong, without names."""
 
         async def work(tx: AsyncConnection) -> IncidentsView:
-            roll = await self._roll(tx, call)
+            roll = await self._registrar.roll_of(tx, call)
             await note_incident(
                 tx, roll, severity=call.body.severity, text=call.body.text, actor=actor_of(call)
             )
@@ -142,7 +133,7 @@ class ReportOperations:
     async def list_incidents(self, call: Call[None, None]) -> IncidentsView:
         """List what went wrong."""
         async with self._registrar.database.read() as tx:
-            return await _incidents(tx, await self._roll(tx, call))
+            return await _incidents(tx, await self._registrar.roll_of(tx, call))
 
     @operation(
         "GET",
@@ -156,7 +147,7 @@ class ReportOperations:
     async def print_record(self, call: Call[None, None]) -> RecordView:
         """Print every act of the commission, in order."""
         async with self._registrar.database.read() as tx:
-            roll = await self._roll(tx, call)
+            roll = await self._registrar.roll_of(tx, call)
             acts = await list_acts(tx, roll)
         return RecordView(html=print_record(roll, acts, self._catalogue, call.language))
 

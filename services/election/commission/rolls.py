@@ -548,3 +548,18 @@ async def announce(
         raise ManifestUnfit("the manifest is not of this roll", rule="ROLL-FIX")
     await set_state(tx, roll, RollState.ANNOUNCED, eid=manifest.eid, manifest=manifest.encode())
     return manifest.eid
+
+
+def read_hex32(text: str) -> bytes:
+    """Return the 32 bytes of a path's parameter.
+
+    Raises:
+        RollMissing: It names nothing.
+    """
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != 32 or value.hex() != text:
+        raise RollMissing("there is no such election or roll here")
+    return value

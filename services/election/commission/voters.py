@@ -60,6 +60,7 @@ from services.election.commission.rolls import (
     RollNotReady,
     find_elector,
     load_election,
+    read_hex32,
 )
 from services.kit.auth import Access
 from services.kit.envelope import Erased
@@ -273,21 +274,6 @@ class VoterOperations:
 
     async def _election(self, tx: AsyncConnection, eid: str, tenant: str) -> Roll:
         return await load_election(tx, tenant=tenant, eid=read_hex32(eid))
-
-
-def read_hex32(text: str) -> bytes:
-    """Return the 32 bytes of a path's parameter.
-
-    Raises:
-        RollMissing: It names nothing.
-    """
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) != 32 or value.hex() != text:
-        raise RollMissing("there is no such election or roll here")
-    return value
 
 
 def _session(opened: OpenedSession) -> SessionAnswer:
