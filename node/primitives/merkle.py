@@ -56,17 +56,7 @@ def build_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
 
     Spec: MERKLE-TREE.
     """
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"leaf {index} of {len(leaves)}")
-    level = [hash_leaf(leaf) for leaf in leaves]
-    proof: list[bytes] = []
-    while len(level) > 1:
-        sibling = index ^ 1
-        if sibling < len(level):
-            proof.append(level[sibling])
-        level = _next_level(level)
-        index //= 2
-    return tuple(proof)
+    return Tree(leaves).build_proof(index)
 
 
 class Tree:
