@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import aiohttp
 
 from clients.core.answers import MalformedAnswer
+from clients.core.bodies import read_bounded
 from node.primitives.errors import InvalidInput, MalformedMessage, Unavailable
 from node.primitives.json_text import decode_json, is_list, is_object
 
@@ -153,12 +154,10 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
 
     Spec: LIGHT-BOUNDS.
     """
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(65_536):
-        body += chunk
-        if len(body) > ANSWER_SIZE_MAX:
-            raise MalformedAnswer(f"answer of over {ANSWER_SIZE_MAX} bytes", rule="LIGHT-BOUNDS")
-    return bytes(body)
+    body = await read_bounded(response, ANSWER_SIZE_MAX)
+    if body is None:
+        raise MalformedAnswer(f"answer of over {ANSWER_SIZE_MAX} bytes", rule="LIGHT-BOUNDS")
+    return body
 
 
 def _result_of(answer: object, request_id: object) -> object:

@@ -19,6 +19,7 @@ import aiohttp
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from clients.core.bodies import read_bounded
 from clients.hub.requests import sector_key_text, token_request_text, write_instant
 from node.primitives.errors import InvalidInput, MalformedMessage, Misconfigured, Unavailable
 from node.primitives.json_text import decode_json, is_object
@@ -270,9 +271,7 @@ def _subject_of(token: str) -> str:
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for part in response.content.iter_chunked(65_536):
-        body += part
-        if len(body) > ANSWER_SIZE_MAX:
-            raise MalformedHubAnswer(f"hub: answer of over {ANSWER_SIZE_MAX} bytes")
-    return bytes(body)
+    body = await read_bounded(response, ANSWER_SIZE_MAX)
+    if body is None:
+        raise MalformedHubAnswer(f"hub: answer of over {ANSWER_SIZE_MAX} bytes")
+    return body

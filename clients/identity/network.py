@@ -11,6 +11,7 @@ from typing import Final
 
 import aiohttp
 
+from clients.core.bodies import read_bounded
 from clients.identity.crl import LIST_SIZE_MAX
 from clients.identity.ocsp import RESPONSE_SIZE_MAX, OcspQuestion
 from clients.identity.path import TrustedAuthority
@@ -18,8 +19,6 @@ from node.primitives.errors import Unavailable
 
 TIMEOUT_S: Final = 10
 """Longest a request may take."""
-
-_CHUNK: Final = 64 * 1024
 
 
 class SourceUnavailable(Unavailable):
@@ -69,15 +68,9 @@ class HttpRevocationSource:
             ) as response:
                 if response.status != 200:
                     raise SourceUnavailable(f"revocation source: answers {response.status}")
-                return await _read_bounded(response, size_max)
+                data = await read_bounded(response, size_max)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SourceUnavailable("revocation source: cannot be reached") from error
-
-
-async def _read_bounded(response: aiohttp.ClientResponse, size_max: int) -> bytes:
-    data = bytearray()
-    async for chunk in response.content.iter_chunked(_CHUNK):
-        data += chunk
-        if len(data) > size_max:
+        if data is None:
             raise SourceUnavailable(f"revocation source: more than {size_max} bytes")
-    return bytes(data)
+        return data

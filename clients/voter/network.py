@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from clients.core.bodies import read_bounded
 from clients.voter.enrolment import Invitation, PendingEnrolment, RollReceipt
 from clients.voter.record import BallotReceipt, SentBallot
 from node.primitives.errors import InvalidInput, MalformedMessage, Unavailable
@@ -225,12 +226,10 @@ class ElectionService:
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(65_536):
-        body += chunk
-        if len(body) > ANSWER_SIZE_MAX:
-            raise AnswerMalformed(f"answer of over {ANSWER_SIZE_MAX} bytes")
-    return bytes(body)
+    body = await read_bounded(response, ANSWER_SIZE_MAX)
+    if body is None:
+        raise AnswerMalformed(f"answer of over {ANSWER_SIZE_MAX} bytes")
+    return body
 
 
 def _refusal(url: str, status: int, data: bytes) -> ServiceAway | ServiceRefused:

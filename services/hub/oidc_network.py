@@ -10,6 +10,7 @@ from typing import Final
 
 import aiohttp
 
+from clients.core.bodies import read_bounded
 from node.primitives.errors import Unavailable
 from services.hub.oidc_request import OidcProvider, build_token_form
 from services.hub.oidc_token import (
@@ -111,11 +112,9 @@ async def _read(
                 raise CodeRefused(f"{url}: answered {response.status}")
             if response.status != 200:
                 raise ProviderUnavailable(f"{url}: answered {response.status}")
-            body = bytearray()
-            async for part in response.content.iter_chunked(8_192):
-                body += part
-                if len(body) > ANSWER_SIZE_MAX:
-                    raise ProviderUnavailable(f"{url}: answers over {ANSWER_SIZE_MAX} bytes")
-            return bytes(body)
+            body = await read_bounded(response, ANSWER_SIZE_MAX)
+            if body is None:
+                raise ProviderUnavailable(f"{url}: answers over {ANSWER_SIZE_MAX} bytes")
+            return body
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise ProviderUnavailable(f"{url}: does not answer; check network and address") from error

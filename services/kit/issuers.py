@@ -13,6 +13,7 @@ from typing import Final
 
 import aiohttp
 
+from clients.core.bodies import read_bounded
 from node.log import Log
 from node.primitives.errors import InvalidInput, MalformedMessage, Misconfigured, Unavailable
 from node.primitives.json_text import decode_json
@@ -133,12 +134,10 @@ async def fetch_bounded(url: str) -> bytes:
         ):
             if response.status != 200:
                 raise IssuerUnavailable(f"{url}: answered {response.status}; check the address")
-            data = bytearray()
-            async for chunk in response.content.iter_chunked(8_192):
-                data += chunk
-                if len(data) > JWKS_BYTES_MAX:
-                    raise IssuerUnavailable(f"{url}: answers more than {JWKS_BYTES_MAX} bytes")
-            return bytes(data)
+            data = await read_bounded(response, JWKS_BYTES_MAX)
+            if data is None:
+                raise IssuerUnavailable(f"{url}: answers more than {JWKS_BYTES_MAX} bytes")
+            return data
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise IssuerUnavailable(f"{url}: does not answer; check network and address") from error
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import aiohttp
 
+from clients.core.bodies import read_bounded
 from node.log import Log
 from services.election.board.files import FileRef, FileStore, WrongFile
 from services.election.board.store import BoardStore
@@ -19,7 +20,6 @@ from services.kit.keys import Key
 from services.kit.tokens import sign_service_token
 
 FETCH_TIMEOUT_S: Final = 300.0
-CHUNK_SIZE: Final = 1024 * 1024
 
 _log = Log("election-files")
 
@@ -76,12 +76,7 @@ class HttpPeers:
             ):
                 if response.status != 200:
                     return None
-                data = bytearray()
-                async for chunk in response.content.iter_chunked(CHUNK_SIZE):
-                    data += chunk
-                    if len(data) > ref.size_max:
-                        return None
-                return bytes(data)
+                return await read_bounded(response, ref.size_max)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 
