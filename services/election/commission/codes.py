@@ -14,15 +14,15 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
+from clients.voting.ballot import CROCKFORD
 from node.primitives.errors import InvalidInput
 
-ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_BYTES: Final = 10
 CHARACTERS: Final = 16
 TYPED_LENGTH_MAX: Final = 64
 """Longest text looked at."""
 
-_READ: Final = {sign: value for value, sign in enumerate(ALPHABET)} | {"O": 0, "I": 1, "L": 1}
+_READ: Final = {sign: value for value, sign in enumerate(CROCKFORD)} | {"O": 0, "I": 1, "L": 1}
 _IGNORED: Final = frozenset(" -‐‑‒–—―−ー_")
 
 
@@ -44,7 +44,7 @@ def write_code(code: bytes) -> str:
     """
     number = int.from_bytes(code, "big")
     values = [number >> 5 * at & 31 for at in reversed(range(CHARACTERS))]
-    text = "".join(ALPHABET[value] for value in (*values, _compute_check(values)))
+    text = "".join(CROCKFORD[value] for value in (*values, _compute_check(values)))
     return "-".join(text[at : at + 4] for at in range(0, CHARACTERS + 1, 4))
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from clients.voting.ballot import CROCKFORD
 from services.election.commission.codes import (
-    ALPHABET,
     MalformedCode,
     draw_code,
     hash_code,
@@ -40,7 +40,7 @@ def test_what_people_do_to_codes_is_forgiven(change) -> None:  # type: ignore[no
 def test_every_single_wrong_character_is_found() -> None:
     plain = write_code(CODE).replace("-", "")
     for at, right in enumerate(plain):
-        for wrong in ALPHABET:
+        for wrong in CROCKFORD:
             if wrong != right:
                 with pytest.raises(MalformedCode):
                     read_code(plain[:at] + wrong + plain[at + 1 :])
