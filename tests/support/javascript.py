@@ -1,6 +1,8 @@
 """The independent JavaScript implementations under ``tests/peers``, as commands."""
 
+import atexit
 import json
+import os
 import shutil
 import subprocess
 from functools import lru_cache
@@ -38,12 +40,19 @@ WEB = Path(__file__).resolve().parents[2] / "clients" / "web"
 
 @lru_cache(maxsize=1)
 def build_web() -> Path:
-    """Build ``clients/web`` and return where the commands are; skip where it cannot be built."""
+    """Build ``clients/web`` and return where the commands are; skip where it cannot be built.
+
+    Each process builds into a folder of its own, beside the packages that the commands import: a
+    build empties its folder, and other processes run theirs meanwhile.
+    """
     npm = shutil.which("npm")
     if npm is None or not (WEB / "node_modules").is_dir():
         pytest.skip("clients/web/node_modules is absent; run scripts/setup-web")
-    subprocess.run([npm, "run", "--silent", "build"], cwd=WEB, check=True, timeout=300)
-    return WEB / "dist" / "node"
+    target = WEB / "build" / str(os.getpid())
+    atexit.register(shutil.rmtree, target, ignore_errors=True)
+    compiler = [npm, "exec", "--", "tsc", "-p", "tsconfig.node.json", "--outDir", str(target)]
+    subprocess.run(compiler, cwd=WEB, check=True, timeout=300)
+    return target / "node"
 
 
 def verify_election(record: Path, timeout_s: float = 300) -> tuple[int, dict[str, Any]]:
