@@ -55,14 +55,19 @@ class Output:
         if self.is_verbose:
             click.echo(text, err=True)
 
+    @property
+    def is_terminal(self) -> bool:
+        """Tell whether a person watches: standard error is a terminal."""
+        return sys.stderr.isatty()
+
     def progress(self, text: str) -> None:
         """Redraw one line of progress on a terminal; stay quiet elsewhere."""
-        if sys.stderr.isatty():
+        if self.is_terminal:
             click.echo(f"\r\x1b[K{text}", err=True, nl=False)
 
     def progress_done(self) -> None:
         """End the line of progress."""
-        if sys.stderr.isatty():
+        if self.is_terminal:
             click.echo("\r\x1b[K", err=True, nl=False)
 
 
