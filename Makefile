@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup lock eels format check lint types layers unit pyright web test nightly bench wheel clean
 
