@@ -9,9 +9,6 @@ import click
 
 from node.cli.output import Output
 from services.kit.clock import SystemClock
-from services.local_identity import try_identity
-from services.local_trial import try_out
-from services.localnet import find_town, lay_out
 
 TITLES: Final = {
     "notice": "a resident's notice, on the ledger and proven",
@@ -37,6 +34,9 @@ def _of_local_network(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_obj
 def lay_out_command(output: Output, network: Path, municipality: str) -> None:
     """Write keys and settings of a local network's relay and noticeboard, for trials."""
+    # What lays out a trial holds simulated cards and the hub: loaded for trials alone.
+    from services.localnet import find_town, lay_out  # noqa: PLC0415
+
     paths = lay_out(find_town(network, municipality))
     output.result({path.parent.name: str(path) for path in paths})
 
@@ -46,6 +46,10 @@ def lay_out_command(output: Output, network: Path, municipality: str) -> None:
 @click.pass_obj
 def try_out_command(output: Output, network: Path, municipality: str) -> None:
     """Post a notice and bind a card as a resident of a local network, and prove both."""
+    from services.local_identity import try_identity  # noqa: PLC0415
+    from services.local_trial import try_out  # noqa: PLC0415
+    from services.localnet import find_town  # noqa: PLC0415
+
     town, clock = find_town(network, municipality), SystemClock()
     shown = {"notice": asyncio.run(try_out(town, clock=clock))}
     if town.registry is not None:
@@ -71,7 +75,6 @@ _NETWORK = click.option(
 @click.pass_obj
 def lay_out_elections_command(output: Output, network: Path) -> None:
     """Write keys and settings of every municipality's election services, for trials."""
-    # Simulated cards and authorities are loaded for this alone.
     from services import election_localnet  # noqa: PLC0415
 
     found = election_localnet.find_network(network)

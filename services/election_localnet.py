@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
 from joserfc.jwk import ECKey
 
 from clients.identity.certificate import CertificateKind
@@ -30,6 +29,7 @@ from clients.voting.group import decode_point_xy
 from clients.wallet.wallet import draw_key
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import Misconfigured
+from node.primitives.keyfile import open_keyfile, seal_keyfile
 from services.election.service import SERVICE as ELECTION
 from services.kit.keys import generate_key
 from services.kit.master_keys import create_master_file
@@ -215,7 +215,7 @@ def load_development_key(path: Path) -> PrivateKey:
     password = path.with_name(f"{path.name.partition('.')[0]}.password")
     document = json.loads(path.read_text(encoding="utf-8"))
     secret = password.read_text(encoding="ascii").strip()
-    return PrivateKey(decode_keyfile_json(document, secret.encode()))
+    return PrivateKey(open_keyfile(document, secret.encode()))
 
 
 def _write_authorities(folder: Path) -> None:
@@ -291,18 +291,14 @@ def _write_keys(each: ElectionTown) -> None:
 
 def _write_keystore(path: Path) -> None:
     password = secrets.token_hex(16)
-    record = create_keyfile_json(
+    record = seal_keyfile(
         draw_key(secrets.token_bytes).export_secret(),
         password.encode(),
-        kdf="scrypt",
-        iterations=SCRYPT_WORK,
+        work=SCRYPT_WORK,
+        draw=secrets.token_bytes,
     )
-    _write_private(path, json.dumps({**record, MARK: True}, default=_plain) + "\n")
+    _write_private(path, json.dumps({**record, MARK: True}) + "\n")
     _write_private(path.with_name(f"{path.name.partition('.')[0]}.password"), password + "\n")
-
-
-def _plain(value: object) -> object:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -350,7 +346,7 @@ def node_key_of(each: ElectionTown) -> str:
     path = each.town.keys / f"node.{MARK}.key.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     password = (each.town.keys / "password").read_text(encoding="ascii").strip()
-    key = PrivateKey(decode_keyfile_json(document, password.encode()))
+    key = PrivateKey(open_keyfile(document, password.encode()))
     return decode_point_xy(key.public_key[1:]).encode().hex()
 
 
@@ -474,7 +470,7 @@ def load_governor(each: ElectionTown) -> PrivateKey:
     path = each.town.keys / f"governor.{MARK}.key.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     password = (each.town.keys / "password").read_text(encoding="ascii").strip()
-    return PrivateKey(decode_keyfile_json(document, password.encode()))
+    return PrivateKey(open_keyfile(document, password.encode()))
 
 
 def token_modulus(path: Path) -> int:

@@ -1,14 +1,12 @@
 """The auditor's key, from a version-3 keystore as `daicho key new` writes it."""
 
-import json
 from pathlib import Path
 from typing import Final
-
-from eth_keyfile.keyfile import decode_keyfile_json
 
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import InvalidInput, Misconfigured
 from node.primitives.json_text import decode_json, is_object
+from node.primitives.keyfile import open_keyfile
 from node.settings import check_private, read_secret
 
 KEYSTORE_SIZE_MAX: Final = 16_384
@@ -28,12 +26,12 @@ def load_auditor_key(keystore: Path, password_file: Path) -> PrivateKey:
         document = decode_json(data) if len(data) <= KEYSTORE_SIZE_MAX else None
         if not is_object(document):
             raise InvalidInput("keystore: expected an object")
-        return PrivateKey(decode_keyfile_json(document, password.encode()))
+        return PrivateKey(open_keyfile(document, password.encode()))
     except OSError as error:
         raise Misconfigured(
             f"{keystore}: cannot be read ({error.strerror}); check the path"
         ) from error
-    except (InvalidInput, ValueError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except InvalidInput as error:
         raise Misconfigured(
             f"{keystore}: wrong password or no version-3 keystore; check both"
         ) from error

@@ -13,11 +13,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from eth_abi.abi import encode
-
 from clients.identity.lifecycle import FLAG_LIFETIME, FlagStatus
 from contracts.artifact import load_artifact
 from node.genesis.system_contracts import mapping_slot, word_of_address
+from node.primitives.abi import encode
 from node.primitives.crypto import keccak256
 from node.primitives.errors import InvalidInput
 from node.primitives.receipt import Log

@@ -8,10 +8,8 @@ Spec: ELECTION-TERMS.
 
 from typing import Final
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
-
 from clients.voting.manifest import Manifest
+from node.primitives.abi import MalformedAbi, decode, encode
 from node.primitives.crypto import keccak256
 from node.primitives.errors import InvalidInput
 
@@ -106,7 +104,7 @@ def decode_terms(data: bytes) -> Terms:
     """
     try:
         (terms,) = decode([TERMS_TYPE], data)
-    except (DecodingError, OverflowError, ValueError) as error:
+    except MalformedAbi as error:
         raise TermsDiffer("terms: not an announcement's", rule="ELECTION-TERMS") from error
     return tuple(_freeze(value) for value in terms)
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
-
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import InvalidInput, Misconfigured
+from node.primitives.keyfile import open_keyfile, seal_keyfile
 from node.primitives.types import Address
 from node.settings import PASSWORD_VARIABLE, KeySettings, check_private, read_secret
 
@@ -64,10 +63,9 @@ def save_keystore(
     if path.exists():
         raise Misconfigured(f"{path}: exists already; choose another name")
     work = SCRYPT_WORK_DEVELOPMENT if is_development else SCRYPT_WORK
-    record = create_keyfile_json(
-        key.export_secret(), password.encode(), kdf="scrypt", iterations=work
+    document = seal_keyfile(
+        key.export_secret(), password.encode(), work=work, draw=secrets.token_bytes
     )
-    document: dict[str, object] = {**record, "address": key.address.hex()}
     if is_development:
         document[DEVELOPMENT_MARK] = True
     save_private(path, json.dumps(document, indent=2) + "\n")
@@ -122,10 +120,9 @@ def load_keystore(path: Path, password: str) -> PrivateKey:
     check_private(path)
     document = _load(path)
     try:
-        secret = decode_keyfile_json(document, password.encode())
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        key = PrivateKey(open_keyfile(document, password.encode()))
+    except InvalidInput as error:
         raise Misconfigured(f"{path}: wrong password or damaged keystore; check both") from error
-    key = PrivateKey(secret)
     if load_keystore_info(path).address != key.address:
         raise Misconfigured(f"{path}: address and key disagree; restore the file from a backup")
     return key

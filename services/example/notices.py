@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from eth_abi.abi import encode
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from node.primitives.abi import encode
 from node.primitives.canonical import encode_canonical
 from node.primitives.crypto import keccak256
 from node.primitives.merkle import compute_root

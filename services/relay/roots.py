@@ -9,8 +9,7 @@ Spec: RELAY-ROOTS.
 from dataclasses import dataclass
 from typing import Final
 
-from eth_abi.abi import encode
-
+from node.primitives.abi import encode
 from node.primitives.crypto import keccak256
 from node.primitives.errors import InvalidInput
 from node.primitives.types import Address, Hash32

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from eth_keyfile.keyfile import decode_keyfile_json
-
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import InvalidInput, Misconfigured
-from node.primitives.json_text import decode_json
+from node.primitives.json_text import decode_json, is_object
+from node.primitives.keyfile import open_keyfile
 from node.primitives.transaction import Transaction, sign_transaction
 from node.primitives.types import Address
 from services.relay.machine import Candidate
@@ -38,12 +37,12 @@ def load_key(path: Path, password: str) -> PrivateKey:
     try:
         with path.open("rb") as file:
             document = decode_json(file.read(KEYSTORE_SIZE_MAX))
-        if not isinstance(document, dict):
+        if not is_object(document):
             raise InvalidInput("keystore: expected an object")
-        return PrivateKey(decode_keyfile_json(document, password.encode()))
+        return PrivateKey(open_keyfile(document, password.encode()))
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be read; name the relay's keystore") from error
-    except (ValueError, TypeError, KeyError, InvalidInput) as error:
+    except InvalidInput as error:
         raise Misconfigured(
             f"{path}: not opened; check that it is a version 3 keystore and this its password"
         ) from error

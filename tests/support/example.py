@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from eth_keyfile.keyfile import create_keyfile_json
 
+from node.primitives.keyfile import seal_keyfile
 from services.example.service import SERVICE as EXAMPLE
 from services.example.settings import ExampleSettings
 from services.kit.database import Database, open_database
@@ -120,8 +121,8 @@ def kit_settings(folder: Path, name: str, port: int) -> KitSettings:
 def write_files(town: Town, folder: Path) -> None:
     """Write the keys and files that the settings name."""
     (folder / "genesis.json").write_bytes(town.chain.ledger.genesis_file)
-    keystore = create_keyfile_json(
-        SERVICE_KEYS[1].export_secret(), PASSWORD.encode(), kdf="scrypt", iterations=2
+    keystore = seal_keyfile(
+        SERVICE_KEYS[1].export_secret(), PASSWORD.encode(), work=2, draw=secrets.token_bytes
     )
     write_private(folder / "keystore.json", json.dumps(keystore))
     write_private(folder / "password", PASSWORD)

@@ -18,13 +18,13 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from eth_keyfile.keyfile import create_keyfile_json
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from clients.identity.chain import ChainRecord, read_record
 from clients.identity.statement import compute_device_hash
 from node.primitives.crypto import PrivateKey
+from node.primitives.keyfile import seal_keyfile
 from node.primitives.types import Address
 from services.hub.issuing import SectorClaim, TokenRequest
 from services.hub.keyring import Keyring, create_keyring, load_keyring
@@ -338,8 +338,8 @@ def sign_statement(
 def write_files(town: HubTown, hierarchy: Hierarchy, folder: Path) -> None:
     """Write the keys and files that the settings name."""
     (folder / "genesis.json").write_bytes(town.chain.ledger.genesis_file)
-    keystore = create_keyfile_json(
-        SERVICE_KEYS[0].export_secret(), PASSWORD.encode(), kdf="scrypt", iterations=2
+    keystore = seal_keyfile(
+        SERVICE_KEYS[0].export_secret(), PASSWORD.encode(), work=2, draw=secrets.token_bytes
     )
     write_private(folder / "keystore.json", json.dumps(keystore))
     write_private(folder / "password", PASSWORD)

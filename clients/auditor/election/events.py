@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-
 from clients.auditor.checks import Worksheet
 from clients.auditor.election import checks
 from clients.auditor.election.box import read_frames
 from clients.auditor.election.records import ChainRecord, ElectionManifest
 from clients.auditor.election.transcripts import BALLOT_SIG, InvalidRecord
+from node.primitives.abi import MalformedAbi, decode
 from node.primitives.block import decode_block
 from node.primitives.bundle import BlockRecord
 from node.primitives.bundle_stream import BundleReader
@@ -311,7 +309,7 @@ def _tell(events: Iterable[LoggedEvent], eid: bytes, chain: ChainRecord) -> _Tol
         try:
             indexed = decode(event.indexed, b"".join(topics[1:]))
             values = decode(event.data, each.log.data)
-        except (DecodingError, OverflowError, ValueError) as error:
+        except MalformedAbi as error:
             raise InvalidRecord(f"event {event.name} at height {each.height}: {error}") from error
         told.take(event.name, tuple(indexed[1:]), tuple(values), each)
     return told

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from eth_abi.abi import encode
-
 from clients.voting.ballot import compute_ballot_hash
 from clients.voting.batch import BALLOT_COUNT_MAX, encode_item
 from clients.voting.randomness import NonceSource, draw_permutation
+from node.primitives.abi import encode
 from node.primitives.crypto import keccak256
 from services.kit.outbox import CALLDATA_BYTES_MAX
 

@@ -14,7 +14,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final
 
-from eth_abi.abi import encode
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clients.voting.ballot import Ballot, withdrawal_hash
@@ -22,6 +21,7 @@ from clients.voting.group import decode_point_xy
 from clients.voting.manifest import Manifest
 from clients.voting.randomness import NonceSource
 from clients.voting.receipts import ballot_receipt_hash, check_receipt, sign_receipt
+from node.primitives.abi import encode
 from node.primitives.crypto import PrivateKey, keccak256
 from node.primitives.errors import InvalidInput, Unavailable
 from node.primitives.types import Address

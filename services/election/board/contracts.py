@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from eth_abi.abi import decode, encode
-
 from contracts.artifact import load_artifact
+from node.primitives.abi import decode, encode
 from node.primitives.crypto import keccak256
 from node.primitives.receipt import Log
 from node.primitives.types import Address

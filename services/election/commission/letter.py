@@ -9,12 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-from reportlab.pdfgen.canvas import Canvas
-
 from services.kit.messages import Catalogue, Language
 
 FONT: Final = "HeiseiKakuGo-W5"
@@ -42,6 +36,13 @@ class Letter:
 
 def print_letter(letter: Letter, catalogue: Catalogue) -> bytes:
     """Return the letter as a PDF of one page, in Japanese with an English part."""
+    # Slow to load, and printed are few letters: those of electors who cannot log in.
+    from reportlab.lib.pagesizes import A4  # noqa: PLC0415
+    from reportlab.lib.units import mm  # noqa: PLC0415
+    from reportlab.pdfbase import pdfmetrics  # noqa: PLC0415
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont  # noqa: PLC0415
+    from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415
+
     pdfmetrics.registerFont(UnicodeCIDFont(FONT))
     output = io.BytesIO()
     page = Canvas(output, pagesize=A4, invariant=1)
