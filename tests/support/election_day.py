@@ -10,7 +10,7 @@ from clients.voting.dkg import KeyGeneration, KeyPurpose
 from clients.voting.encoding import encode_i2, encode_i4
 from clients.voting.group import Point, decode_point_xy, generator_multiple
 from clients.voting.manifest import Manifest, decode_manifest, encode_canonical
-from clients.voting.roll import build_entry, compute_commitment
+from clients.voting.roll import build_entry, compute_commitment, compute_leaf
 from clients.voting.terms import encode_announcement
 from node.primitives.crypto import PrivateKey, sha256
 from node.primitives.merkle import compute_root
@@ -31,6 +31,18 @@ DRAFT_ID = b"\xd1" * 32
 STYLES: Mapping[int, tuple[int, ...]] = {7: (1, 4), 8: (1,)}
 CANDIDATES: Mapping[int, int] = {1: 2, 4: 3}
 MIX_TIME_S = 600
+REGISTER: Mapping[str, int] = {"ann": 7, "bob": 7, "cat": 7, "dan": 8, "eve": 8, "fay": 8}
+"""Every elector's style; fay never enrols."""
+
+
+def slot_of(name: str) -> bytes:
+    """Return an elector's slot."""
+    return sha256(b"slot of " + name.encode())
+
+
+def eligible_list() -> bytes:
+    """Return the published list of eligible slots."""
+    return b"".join(sorted(compute_leaf(slot_of(name), style) for name, style in REGISTER.items()))
 
 
 @dataclass
@@ -125,7 +137,7 @@ def build_manifest(
     """Write the manifest of these keys."""
     ballots, roll = (_transcript(world, transcripts[purpose]) for purpose in KeyPurpose)
     accounts = ["0x" + key.address.hex() for key in SERVICE_KEYS]
-    receipt = generator_multiple(77).encode().hex()
+    receipt, leaves = generator_multiple(77).encode().hex(), eligible_list()
     fields: dict[str, object] = {
         "version": 1,
         "chain_id": ballots.chain_id,
@@ -195,9 +207,9 @@ def build_manifest(
             "cast_blocks": 100,
         },
         "eligible": {
-            "root": compute_root([b"\x0a" * 32]).hex(),
-            "size": 1,
-            "file_digest": sha256(b"\x0a" * 32).hex(),
+            "root": compute_root([leaves[at : at + 32] for at in range(0, len(leaves), 32)]).hex(),
+            "size": len(leaves) // 32,
+            "file_digest": sha256(leaves).hex(),
         },
         "mixers": list(mixers),
         "min_mixes": min_mixes,
@@ -215,7 +227,7 @@ async def announce(world: World, manifest: Manifest) -> None:
     await world.vote(world.elections, encode_announcement(manifest))
     library = world.towns[0].library
     await library.keep(manifest_ref(manifest.eid), manifest.encode())
-    await library.keep(eligible_ref(manifest.eid, manifest), b"\x0a" * 32)
+    await library.keep(eligible_ref(manifest.eid, manifest), eligible_list())
     for text, is_roll in ((manifest.ballot_transcript, False), (manifest.roll_transcript, True)):
         ref = transcript_ref(manifest.eid, bytes.fromhex(text), is_roll=is_roll)
         assert await library.read(ref) is not None
@@ -231,7 +243,7 @@ async def enrol(
         elector.eid = manifest.eid
         entry = build_entry(
             eid=manifest.eid,
-            slot=source.draw(32),
+            slot=slot_of(elector.name),
             style=elector.style,
             version=1,
             nonce=source.draw(32),

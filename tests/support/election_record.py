@@ -63,6 +63,7 @@ from clients.voting.roll import (
     derive_ballot_key,
 )
 from clients.voting.roll import compute_commitment as compute_roll_commitment
+from clients.voting.roll_files import CancelReason, CancelRecord
 from clients.voting.shuffle import prove_shuffle, shuffle
 from clients.voting.shuffle_proof import ShuffleProof, ShuffleStatement
 from clients.voting.tally import (
@@ -84,6 +85,7 @@ SIGNER_KEYS = {
     name: PrivateKey(sha256(f"signer {name}".encode()).digest())
     for name in ("registrar", "attestor", "witness 2", "witness 3", "relay")
 }
+ENROLS_AT = 1_799_900_000
 RELAY_ACCOUNT = "0x" + "0a" * 20
 CONTRACTS = {
     name: "0x" + f"{at:02x}" * 20
@@ -110,11 +112,26 @@ class Enrolment:
     entry: RollEntry
     salt: bytes
     batch: int
+    time_s: int
 
     @property
     def commitment(self) -> bytes:
         """Return cm."""
         return compute_roll_commitment(self.entry.digest, self.salt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A cancel record and what belongs to it."""
+
+    record: CancelRecord
+    salt: bytes
+    batch: int
+
+    @property
+    def commitment(self) -> bytes:
+        """Return what the batch has."""
+        return self.record.compute_commitment(self.salt)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +189,7 @@ class HeldElection:
     transcripts: dict[str, dict[str, Any]]
     enrolments: list[Enrolment]
     active: dict[int, list[Enrolment]]
-    cancels: list[bytes]
+    cancels: list[Ended]
     ballots: list[Recorded]
     withdrawals: list[bytes]
     lists: list[HeldList]
@@ -306,7 +323,11 @@ class Commission:
             source=self.source,
         )
         made = Enrolment(
-            elector=str(elector).encode(), entry=entry, salt=self.source.draw(32), batch=batch
+            elector=str(elector).encode(),
+            entry=entry,
+            salt=self.source.draw(32),
+            batch=batch,
+            time_s=ENROLS_AT + 60 * len(self.enrolments),
         )
         self.enrolments.append(made)
         return made
@@ -486,13 +507,25 @@ class _Day:
             transcripts=self.transcripts,
             enrolments=commission.enrolments,
             active=active,
-            cancels=[sha256(b"cancel").digest()],
+            cancels=[self._end(paper)],
             ballots=ballots,
             withdrawals=withdrawals,
             lists=lists,
             results=results,
             receipts=self._receipts(active, ballots),
         )
+
+    def _end(self, elector: int) -> Ended:
+        """Return the record by which an elector votes on paper."""
+        slot = compute_slot(SLOT_KEY, self.commission.draft_id, str(elector).encode())
+        record = CancelRecord(
+            eid=self.commission.eid,
+            slot=slot,
+            reason=CancelReason.PAPER,
+            evidence=sha256(b"paper").digest(),
+            time_s=ENROLS_AT + 86_400,
+        )
+        return Ended(record=record, salt=sha256(b"salt of the cancel record").digest(), batch=1)
 
     def _active(self, cancelled: set[int]) -> dict[int, list[Enrolment]]:
         last: dict[bytes, Enrolment] = {}
@@ -687,7 +720,7 @@ def chain_record(held: HeldElection) -> dict[str, Any]:
     batches = []
     for number in (0, 1):
         commitments = sorted(each.commitment for each in held.enrolments if each.batch == number)
-        cancels = held.cancels if number == 1 else []
+        cancels = sorted(each.commitment for each in held.cancels if each.batch == number)
         batches.append(
             {
                 "number": number,

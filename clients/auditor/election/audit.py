@@ -1,6 +1,6 @@
-"""The public audit of an election, from its published record alone.
+"""The audit of an election, from its published record and, where given, the accredited export.
 
-Spec: AUDIT-ELECTION.
+Spec: AUDIT-ELECTION, AUDIT-ACCREDITED.
 """
 
 from collections.abc import Iterable
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from clients.auditor.checks import Chart, Check, Worksheet
 from clients.auditor.election import checks
+from clients.auditor.election.accredited import RestrictedInput, RollAudit
 from clients.auditor.election.ballots import is_signed_by, withdrawal_digest
 from clients.auditor.election.box import BoxContents, Progress, audit_box, read_cores
 from clients.auditor.election.ceremony import audit_ceremony, key_claims
@@ -65,6 +66,10 @@ class Findings:
     """Per style, the commitments of active entries."""
     leaves: list[bytes] = field(default_factory=list)
     """The eligible list."""
+    entries: set[bytes] | None = None
+    """Commitments of all entries, of who was given the export."""
+    roll_rows: dict[int, bytes] = field(default_factory=dict)
+    """Per style, the roll's list before its first mix, rebuilt from the export."""
     opened: dict[int, list[bytes | None]] = field(default_factory=dict)
     """Per style, the opened roll."""
     box: BoxContents = field(default_factory=BoxContents)
@@ -86,20 +91,30 @@ class ElectionAudit:
         executor: Executor,
         progress: Progress = lambda _step, _done, _total: None,
         bundle: Path | None = None,
+        restricted: RestrictedInput | None = None,
     ) -> None:
-        """Start with nothing asked; with a bundle, what contracts said is compared too."""
-        self._bundle = bundle
+        """Start with nothing asked.
+
+        Args:
+            folder: The published record.
+            executor: Does the heavy work.
+            progress: Told how far it is.
+            bundle: Of the chain; what contracts said is compared with it.
+            restricted: What an accredited auditor was given; who is behind the roll is asked then.
+        """
+        self._bundle, self._restricted = bundle, restricted
         self._folder, self._executor, self._progress = folder, executor, progress
-        self.sheet = Worksheet(checks.TABLE)
+        self.sheet = Worksheet(checks.TABLE if restricted is None else checks.ACCREDITED_TABLE)
         self.findings = Findings()
 
     def run(self) -> Findings:
-        """Ask every public question.
+        """Ask every public question, and with restricted data the others.
 
         Spec: AUDIT-ELECTION.
         """
         found = self.findings
-        self.sheet.leave_open("needs the commission's restricted data", *checks.ACCREDITED)
+        if self._restricted is None:
+            self.sheet.leave_open("needs the commission's restricted data", *checks.ACCREDITED)
         if self._bundle is None:
             self.sheet.leave_open("no bundle of the chain was given", checks.CHAIN)
         if not self._read_index():
@@ -118,6 +133,7 @@ class ElectionAudit:
         self._check_announcement(manifest, chain)
         self._audit_files(manifest, chain)
         self._audit_roll(manifest, chain)
+        self._audit_restricted(manifest, chain)
         withdrawn = self._audit_ballots(manifest, chain)
         self._audit_chain(manifest, chain)
         self._audit_tally(manifest, chain, withdrawn)
@@ -129,6 +145,8 @@ class ElectionAudit:
         names = [check.name for check in checks.PUBLIC]
         rest = checks.PUBLIC[names.index(after.name) :]
         self.sheet.leave_open(reason, *rest)
+        if self._restricted is not None:
+            self.sheet.leave_open(reason, *checks.ACCREDITED)
 
     def _read_index(self) -> bool:
         try:
@@ -265,6 +283,26 @@ class ElectionAudit:
             files[each.style] = self._folder.read(path) if self._folder.has(path) else None
         self.findings.active = audit_frozen(files, chain, manifest, self.sheet)
 
+    def _audit_restricted(self, manifest: ElectionManifest, chain: ChainRecord) -> None:
+        """Ask who is behind the roll.
+
+        Spec: AUDIT-ACCREDITED.
+        """
+        if self._restricted is None:
+            return
+        found = self.findings
+        audit = RollAudit(
+            manifest=manifest,
+            eid=found.eid,
+            chain=chain,
+            leaves=frozenset(found.leaves),
+            active=found.active,
+            sheet=self.sheet,
+            executor=self._executor,
+        )
+        audit.run(self._restricted)
+        found.entries, found.roll_rows = audit.commitments, audit.rows
+
     def _audit_ballots(self, manifest: ElectionManifest, chain: ChainRecord) -> set[bytes]:
         """Check ballots and withdrawals, and return the withdrawn keys."""
         found = self.findings
@@ -352,7 +390,8 @@ class ElectionAudit:
         if not self._folder.has("ballots.bin"):
             self.sheet.leave_open("ballots.bin is absent", *checks.AFTER_BALLOTS)
             return
-        longest = self._folder.longest_list()
+        rebuilt = (len(rows) // 66 for rows in found.roll_rows.values())
+        longest = max((self._folder.longest_list(), *rebuilt))
         self._progress("generators", 0, longest)
         if longest:
             found.generators = compute_generators(longest, self._executor).encode()
@@ -403,11 +442,14 @@ class ElectionAudit:
             sheet=self.sheet,
         )
         audit.check_order()
-        has_input = self._folder.has(audit.list_path(0)) and audit.check_digest(
-            audit.list_path(0), listed.digest
-        )
+        rows = self.findings.roll_rows.get(number) if kind == "roll" else None
+        start: Path | bytes | None = rows
+        if self._folder.has(audit.list_path(0)):
+            is_listed = audit.check_digest(audit.list_path(0), listed.digest)
+            if rows is None and is_listed:
+                start = self._folder.location(audit.list_path(0))
         self._progress(f"mixes of {listed.label}", 0, len(listed.rounds))
-        final = audit.check_rounds(self.findings.generators, self._executor, has_input=has_input)
+        final = audit.check_rounds(self.findings.generators, self._executor, start=start)
         if final is None:
             self.sheet.leave_open(
                 f"{listed.label}: the final list is absent", checks.SHARES, checks.SHARES_ENOUGH
@@ -540,6 +582,7 @@ class ElectionAudit:
                         eid=found.eid,
                         manifest=manifest,
                         active=active,
+                        known=found.entries,
                         batch_count=len(chain.batches),
                         sheet=self.sheet,
                     )

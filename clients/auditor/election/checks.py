@@ -3,6 +3,7 @@
 Spec: AUDIT-ELECTION.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from clients.auditor.checks import Check
@@ -195,7 +196,7 @@ CHAIN: Final = Check(
 ENTRIES: Final = Check(
     name="election.accredited.entries",
     rule="ROLL-ENTRY",
-    question="Is every active entry proven, committed to, of this election and an eligible slot?",
+    question="Is every entry proven, committed to, promised, posted, of this election and a slot?",
     is_required=False,
 )
 ELECTORS: Final = Check(
@@ -207,7 +208,7 @@ ELECTORS: Final = Check(
 CARDS: Final = Check(
     name="election.accredited.cards",
     rule="ROLL-ENTRY",
-    question="Is every active entry signed by its elector's card, good at that time?",
+    question="Is every entry signed by its elector's card, good at that time?",
     is_required=False,
 )
 CANCELS: Final = Check(
@@ -307,3 +308,6 @@ AFTER_BALLOTS: Final = (
 
 TABLE: Final = (*PUBLIC, *ACCREDITED)
 """All of it, in the order of the report."""
+
+ACCREDITED_TABLE: Final = (*PUBLIC, *(replace(check, is_required=True) for check in ACCREDITED))
+"""The same for who was given the restricted data: what stays open makes the audit incomplete."""

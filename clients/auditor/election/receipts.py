@@ -76,13 +76,15 @@ def audit_roll_receipt(
     eid: bytes,
     manifest: ElectionManifest,
     active: Collection[bytes],
+    known: Collection[bytes] | None,
     batch_count: int,
     sheet: Worksheet,
 ) -> None:
     """Hold the commission to its promise.
 
-    An entry that is not active may have been replaced or cancelled; that only an accredited audit
-    can tell.
+    An entry that is not active may have been replaced or cancelled. An accredited audit has all
+    entries and asks of each whether it should be active; a receipt for none of them is a broken
+    promise.
 
     Args:
         receipt: As handed in.
@@ -90,6 +92,7 @@ def audit_roll_receipt(
         eid: The election.
         manifest: Names the registrars.
         active: The commitments of all active lists.
+        known: The commitments of all entries, when the restricted data are at hand.
         batch_count: Of the roll.
         sheet: Takes the answer.
 
@@ -106,7 +109,16 @@ def audit_roll_receipt(
     if not is_genuine:
         sheet.leave_open(f"{name}: not signed by the commission", checks.ROLL_RECEIPTS)
         return
-    if commitment not in active:
+    if known is not None:
+        sheet.ask(
+            checks.ROLL_RECEIPTS,
+            name,
+            is_met=commitment in known,
+            expected=f"entry {receipt.commitment[:16]}… among the accepted ones",
+            found="none of them",
+            blame=[commission.municipality],
+        )
+    elif commitment not in active:
         sheet.leave_open(
             f"{name}: entry {receipt.commitment[:16]}… is not active; replaced, cancelled or left"
             " out, which an accredited audit tells",

@@ -48,8 +48,8 @@ class MixJob:
     """Place of the mixer."""
     key: bytes
     """P33 of the ciphertexts' key."""
-    before: Path
-    """Input list."""
+    before: Path | bytes
+    """Input list, or its bytes where it was rebuilt and is in no file."""
     after: Path
     """Output list."""
     proof: Path
@@ -66,7 +66,8 @@ def find_mix_fault(job: MixJob, generators: bytes) -> str | None:
     Spec: MIX-VERIFY.
     """
     try:
-        before, after = CipherRows(job.before.read_bytes()), CipherRows(job.after.read_bytes())
+        given = job.before if isinstance(job.before, bytes) else job.before.read_bytes()
+        before, after = CipherRows(given), CipherRows(job.after.read_bytes())
         mix = Mix(
             context=Context(eid=job.eid, kind=job.kind, number=job.number, round=job.round),
             key=decode_point(job.key),
@@ -218,30 +219,35 @@ class ListAudit:
         check = checks.LISTS if mixer is None else checks.MIX_PROOFS
         return self._sheet.compare(check, path, expected=digest, found=found, blame=blame)
 
-    def check_rounds(self, generators: bytes, executor: Executor, *, has_input: bool) -> str | None:
+    def check_rounds(
+        self, generators: bytes, executor: Executor, *, start: Path | bytes | None
+    ) -> str | None:
         """Check all mixes and return the path of the final list, or None when there is none.
 
         Args:
             generators: Joined P33 of h_1...
             executor: Does the work.
-            has_input: Whether the list before the first round is at hand.
+            start: The list before the first round, or its bytes; None when it is not at hand.
 
         Spec: MIX-VERIFY, TALLY-ROUND.
         """
-        before = final = self.list_path(0) if has_input else None
+        before = start
+        final = None if start is None else self.list_path(0)
         jobs = []
         for each in self._listed.rounds:
             after = self.list_path(each.round)
             is_list_at_hand = self._is_list_at_hand(each)
             if before is not None and is_list_at_hand and self._is_proof_at_hand(each):
                 job = self._mix_job(each, before, after)
-                jobs.append((each, executor.submit(find_mix_fault, job, generators)))
+                is_rebuilt = isinstance(before, bytes)
+                jobs.append((each, is_rebuilt, executor.submit(find_mix_fault, job, generators)))
             elif before is None and each.is_valid:
                 self._leave_mix_open(each)
             if each.is_valid:
-                before = final = after if is_list_at_hand else None
-        for each, done in jobs:
-            self._note(each, done.result())
+                final = after if is_list_at_hand else None
+                before = None if final is None else self._folder.location(final)
+        for each, is_rebuilt, done in jobs:
+            self._note(each, done.result(), is_rebuilt=is_rebuilt)
         return final
 
     def _proof_path(self, each: ChainRound) -> str:
@@ -277,7 +283,7 @@ class ListAudit:
             blame=[self._manifest.trustee_name(each.mixer)],
         )
 
-    def _mix_job(self, each: ChainRound, before: str, after: str) -> MixJob:
+    def _mix_job(self, each: ChainRound, before: Path | bytes, after: str) -> MixJob:
         place = self._folder.location
         return MixJob(
             eid=self._context.eid,
@@ -285,17 +291,17 @@ class ListAudit:
             number=self._context.number,
             round=each.round,
             key=bytes.fromhex(self._key),
-            before=place(before),
+            before=before,
             after=place(after),
             proof=place(self._proof_path(each)),
         )
 
-    def _note(self, each: ChainRound, fault: str | None) -> None:
+    def _note(self, each: ChainRound, fault: str | None, *, is_rebuilt: bool) -> None:
         subject = f"{self._listed.label}, round {each.round}"
         mixer = self._manifest.trustee_name(each.mixer)
         if each.is_valid is not False:
             self._sheet.ask(
-                checks.MIX_PROOFS,
+                checks.ROLL_INPUT if is_rebuilt else checks.MIX_PROOFS,
                 subject,
                 is_met=fault is None,
                 expected="a shuffle of the list before",
