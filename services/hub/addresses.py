@@ -29,6 +29,10 @@ from services.hub.tables import DEVICES, SECTOR_ADDRESSES
 
 TABLE: Final = SECTOR_ADDRESSES
 
+APART_WINDOWS: Final = 2
+"""Fewest windows between a person's places in two sectors: one that must pass after the first is
+final, and one for it to become final."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
@@ -37,7 +41,7 @@ class Windows:
     window_s: int
     """Length of a window."""
     apart_max: int
-    """Most windows by which a second sector is put off."""
+    """Most windows by which a second sector is put off further at random."""
 
     def next_start(self, sector: str, at_s: int) -> int:
         """Return the first start of a window of a sector after an instant.
@@ -53,12 +57,13 @@ class Windows:
         Spec: ID-CHAIN-APART.
         """
         start = self.next_start(sector, now_s)
-        near = self.apart_max * self.window_s
-        close = [other for other in others if abs(start - other) <= near]
-        if not close:
+        near_s = (APART_WINDOWS + self.apart_max) * self.window_s
+        # Those put off lie ahead of now, each after the one before it.
+        recent = [other for other in others if other > start - near_s]
+        if not recent:
             return start
-        delay = (1 + secrets.randbelow(self.apart_max)) * self.window_s
-        return self.next_start(sector, max(close) + delay)
+        delay = APART_WINDOWS + secrets.randbelow(self.apart_max)
+        return self.next_start(sector, max(recent) + delay * self.window_s)
 
 
 async def register(

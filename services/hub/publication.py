@@ -1,8 +1,10 @@
 """What the hub wants on the ledger, asked of the relay in batches, and what the ledger says then.
 
 Once a window, for each sector apart: the addresses whose record or right to send differs from what
-is wanted go together, those with equal records in one batch. What stands on the ledger is read from
-sealed blocks only: a hub restored from a backup reads what it forgot, asks for what is missing.
+is wanted go together, those with equal records in one batch. Whatever was late, a new address goes
+only after those of other sectors that had an earlier place are final and a window old. What stands
+on the ledger is read from sealed blocks only: a hub restored from a backup reads what it forgot,
+asks for what is missing.
 
 Spec: ID-CHAIN-APART, ID-CHAIN-WRITE, ID-CHAIN-RECONCILE.
 """
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clients.identity.chain import (
@@ -32,7 +34,7 @@ from node.genesis.profile import PERMISSIONS_ADDRESS
 from node.primitives.crypto import keccak256
 from node.primitives.receipt import Log
 from node.primitives.types import Address
-from services.hub.addresses import Windows
+from services.hub.addresses import APART_WINDOWS, Windows
 from services.hub.tables import SECTOR_ADDRESSES
 from services.kit.clock import Clock
 from services.kit.database import Database
@@ -102,6 +104,7 @@ class Publisher:
     windows: Windows
     """When each goes."""
     _next_s: dict[str, int] = field(default_factory=dict)
+    _served_s: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Publish for ever; a task."""
@@ -110,27 +113,45 @@ class Publisher:
             await self.clock.sleep(POLL_S)
 
     async def publish_due(self) -> int:
-        """Ask for what is due in every sector whose window began; return how many addresses.
+        """Ask for what is due in the sector whose window began; return how many addresses.
+
+        Never for two sectors at a time: at the start, and when several windows began while nobody
+        looked, one sector has its turn and the others wait for their own next windows.
 
         Spec: ID-CHAIN-APART.
         """
         now = self.clock.now()
-        now_s, count = int(now.timestamp()), 0
+        now_s, count, window_s = int(now.timestamp()), 0, self.windows.window_s
         for sector in self.sectors:
-            due_s = self._next_s.setdefault(sector, now_s)
+            due_s = self._next_s.get(sector)
             # A clock set back must not stop a sector for longer than a window.
-            if due_s <= now_s or due_s - now_s > self.windows.window_s:
-                while taken := await self._publish(sector, now):
-                    count += taken
+            if due_s is None or due_s - now_s > window_s:
                 self._next_s[sector] = self.windows.next_start(sector, now_s)
+        due = [sector for sector in self.sectors if self._next_s[sector] <= now_s]
+        for sector in due:
+            self._next_s[sector] = self.windows.next_start(sector, now_s)
+        if due:
+            turn = min(due, key=lambda sector: self._served_s.get(sector, 0))
+            self._served_s[turn] = now_s
+            while taken := await self._publish(turn, now):
+                count += taken
         return count
 
     async def _publish(self, sector: str, now: datetime) -> int:
+        now_s = int(now.timestamp())
+
         async def work(tx: AsyncConnection) -> int:
-            rows = await select_due(
-                tx, tenant=self.tenant, sector=sector, now_s=int(now.timestamp())
+            bound_s = await find_bound(
+                tx,
+                tenant=self.tenant,
+                others=[each for each in self.sectors if each != sector],
+                windows=self.windows,
+                now_s=now_s,
             )
-            for group, members in sorted(group_rows(rows, now_s=int(now.timestamp())).items()):
+            rows = await select_due(
+                tx, tenant=self.tenant, sector=sector, now_s=now_s, bound_s=bound_s
+            )
+            for group, members in sorted(group_rows(rows, now_s=now_s).items()):
                 ordered = sorted(members)
                 for at in range(0, len(ordered), group.chunk):
                     await self._ask(tx, group, ordered[at : at + group.chunk], now)
@@ -178,10 +199,36 @@ class Publisher:
             )
 
 
-async def select_due(tx: AsyncConnection, *, tenant: str, sector: str, now_s: int) -> Sequence[Any]:
+async def find_bound(
+    tx: AsyncConnection, *, tenant: str, others: Sequence[str], windows: Windows, now_s: int
+) -> int | None:
+    """Return before which place a sector's new addresses may go now; None when all may.
+
+    A person's places in two sectors are ``APART_WINDOWS`` apart. So one whose place is so much
+    after that of another sector's address waits until that one is final and a window old.
+
+    Spec: ID-CHAIN-APART.
+    """
+    table = TABLE.c
+    is_under_way = table.batch.is_not(None)
+    will_go = (table.attempts < len(CHUNKS)) & (table.checked_s + LIFETIME_S > now_s)
+    is_unseen = table.shown_s.is_(None) & or_(is_under_way, will_go)
+    is_young = table.shown_s > now_s - windows.window_s
+    query = select(func.min(table.not_before_s)).where(
+        table.tenant == tenant, table.sector.in_(others), or_(is_unseen, is_young)
+    )
+    first_s = (await tx.execute(query)).scalar()
+    return None if first_s is None else int(first_s) + APART_WINDOWS * windows.window_s
+
+
+async def select_due(
+    tx: AsyncConnection, *, tenant: str, sector: str, now_s: int, bound_s: int | None = None
+) -> Sequence[Any]:
     """Return addresses of a sector whose record or right to send is not what it should be.
 
-    Spec: ID-CHAIN-RECONCILE.
+    Of those that the ledger has not shown yet, only the ones with a place before ``bound_s``.
+
+    Spec: ID-CHAIN-APART, ID-CHAIN-RECONCILE.
     """
     table = TABLE.c
     standing = [int(status) for status in STANDING]
@@ -197,6 +244,7 @@ async def select_due(tx: AsyncConnection, *, tenant: str, sector: str, now_s: in
     )
     sends = table.status.in_(standing) & (table.sends_until_s < now_s + SENDS_MARGIN_S)
     stops = table.status.not_in(standing) & (table.sends_until_s > now_s)
+    may_show = true() if bound_s is None else table.not_before_s < bound_s
     query = (
         select(TABLE)
         .where(
@@ -204,6 +252,7 @@ async def select_due(tx: AsyncConnection, *, tenant: str, sector: str, now_s: in
             table.sector == sector,
             table.batch.is_(None),
             table.not_before_s <= now_s,
+            or_(table.shown_s.is_not(None), may_show),
             table.settle_s <= now_s,
             table.attempts < len(CHUNKS),
             or_((is_other | is_older | sends) & is_writable, stops),
@@ -250,6 +299,7 @@ async def note_block(
                 "written_level": record.proofing_level,
                 "written_checked_s": record.checked_s,
                 "height": int(block.header.height),
+                "shown_s": func.coalesce(TABLE.c.shown_s, int(block.header.timestamp_s)),
                 "batch": None,
             }
             await _note(tx, tenant, account, values)

@@ -122,11 +122,14 @@ SECTOR_ADDRESSES: Final = Table(
     Column("written_checked_s", BigInteger, nullable=True),
     Column("sends_until_s", BigInteger, nullable=False),
     Column("height", BigInteger, nullable=True),
+    Column("shown_s", BigInteger, nullable=True),
     PrimaryKeyConstraint("tenant", "address"),
     Index(None, "tenant", "sector", "pseudonym"),
+    Index(None, "tenant", "shown_s"),
     sqlite_with_rowid=False,
 )
-"""Addresses on the ledger: what is to stand there, and what the follower has read that stands."""
+"""Addresses on the ledger: what is to stand there, and what the follower has read that stands.
+``shown_s`` is the time of the block that first showed one, the same for its whole batch."""
 
 QUERIES: Final = Table(
     "queries",

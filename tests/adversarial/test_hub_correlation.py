@@ -20,7 +20,8 @@ from clients.identity.certificate import decode_certificate
 from clients.identity.chain import BUCKET_S, decode_event
 from node.primitives.crypto import PrivateKey, keccak256
 from services.sim.pki.profiles import SimulatedResident
-from tests.support.hub import Holder, RunningHub, claims_of, running_hub
+from tests.support.hub import Holder, HubTown, RunningHub, claims_of, running_hub
+from tests.support.identity import new_hierarchy
 
 NAMES = ("台帳　花子", "照会　太郎", "封印　次郎")
 SECTORS = ("library", "election")
@@ -54,6 +55,18 @@ class Person:
 
 
 async def enrol(hub: RunningHub) -> list[Person]:
+    people = await register_all(hub)
+    await until_all_recorded(hub, people)
+    return people
+
+
+async def until_all_recorded(hub: RunningHub, people: list[Person]) -> None:
+    for person in people:
+        for sector in SECTORS:
+            await hub.until_recorded(person.keys[sector].address)
+
+
+async def register_all(hub: RunningHub) -> list[Person]:
     people = [Person(hub, name) for name in NAMES]
     for person in people:
         assert (await hub.bind(person.holder, label=f"{person.name}の電話"))[0] == 201
@@ -63,9 +76,6 @@ async def enrol(hub: RunningHub) -> list[Person]:
     for person in people:
         for sector in SECTORS:
             assert (await hub.register(person.holder, sector, person.keys[sector]))[0] == 200
-    for person in people:
-        for sector in SECTORS:
-            await hub.until_recorded(person.keys[sector].address)
     return people
 
 
@@ -122,6 +132,20 @@ async def test_neither_chain_nor_database_nor_log_connects_anybody(
         search_database(tmp_path / "hub.db", people)
         search_log(caplog.text, hub, people)
         await compare_services(hub, people)
+
+
+async def test_an_outage_brings_no_two_sectors_of_anybody_together(tmp_path: Path) -> None:
+    town, hierarchy = HubTown(), new_hierarchy()
+    async with running_hub(tmp_path, town=town, hierarchy=hierarchy, has_relay=False) as hub:
+        people = await register_all(hub)
+        # The hub asks for what is due, and nobody carries it to the ledger.
+        for _ in range(10):
+            await hub.pass_time(hub.settings.window_s)
+    town.clock.move(3_600)
+    town.heartbeat()
+    async with running_hub(tmp_path, town=town, hierarchy=hierarchy) as hub:
+        await until_all_recorded(hub, people)
+        search_chain(hub, people)
 
 
 def search_chain(hub: RunningHub, people: list[Person]) -> None:

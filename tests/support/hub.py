@@ -70,6 +70,8 @@ STATEMENTS_FOR = "hub.goka.example"
 ISSUER = "https://hub.goka.example"
 PUBLIC_URL = "https://hub.goka.example"
 PASSWORD = "development only"
+HURRIED_STEPS = 100
+"""Steps after which a test that waits gives the tasks more time of their own."""
 SECTORS = ("election", "library")
 SERVICES = (
     LinkedService(
@@ -281,21 +283,21 @@ class RunningHub:
         token = self.people.staff_token(iss=who, aud="hub", iat=now_s, exp=now_s + 600)
         return {"Authorization": f"Bearer {token}"}
 
-    async def pass_time(self, seconds: float = 2.0) -> None:
+    async def pass_time(self, seconds: float = 2.0, *, pause_s: float = 0.05) -> None:
         """Let time pass for everyone, a block come, and the tasks do what is due."""
         self.town.clock.move(seconds)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause_s)
         self.town.heartbeat()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(pause_s)
 
     async def until(
-        self, condition: Callable[[], Awaitable[bool]], *, count: int = 200, seconds: float = 2.0
+        self, condition: Callable[[], Awaitable[bool]], *, count: int = 300, seconds: float = 2.0
     ) -> None:
-        """Let time pass in steps until ``condition`` holds."""
-        for _ in range(count):
+        """Let time pass in steps until ``condition`` holds; a busy machine gets longer ones."""
+        for step in range(count):
             if await condition():
                 return
-            await self.pass_time(seconds)
+            await self.pass_time(seconds, pause_s=0.05 if step < HURRIED_STEPS else 0.5)
         raise AssertionError("it did not happen")
 
     async def until_recorded(self, account: Address, status: Any = None) -> ChainRecord:

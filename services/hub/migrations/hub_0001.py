@@ -167,6 +167,7 @@ def _create_residents() -> None:
         sa.Column("written_checked_s", sa.BigInteger(), nullable=True),
         sa.Column("sends_until_s", sa.BigInteger(), nullable=False),
         sa.Column("height", sa.BigInteger(), nullable=True),
+        sa.Column("shown_s", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "address", name=op.f("pk_sector_addresses")),
         sqlite_with_rowid=False,
     )
@@ -174,5 +175,11 @@ def _create_residents() -> None:
         op.f("ix_sector_addresses_tenant_sector_pseudonym"),
         "sector_addresses",
         ["tenant", "sector", "pseudonym"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_sector_addresses_tenant_shown_s"),
+        "sector_addresses",
+        ["tenant", "shown_s"],
         unique=False,
     )
