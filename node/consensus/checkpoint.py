@@ -10,7 +10,6 @@ Spec: SYNC-CHECKPOINT.
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Final
 
 from node.consensus.report import Check, Report, compare
@@ -19,6 +18,7 @@ from node.primitives.crypto import InvalidSignature, PrivateKey, keccak256, reco
 from node.primitives.errors import InvalidInput, MalformedMessage
 from node.primitives.header import VALIDATOR_COUNT_MAX, Header
 from node.primitives.json_text import decode_json, is_list, is_object
+from node.primitives.once import once
 from node.primitives.types import Address, BlockHash, Hash32, Height, Signature
 
 CHECKPOINT_SIZE_MAX: Final = 32_768
@@ -54,7 +54,7 @@ class Checkpoint:
     signatures: tuple[Signature, ...] = ()
     """Signatures over ``hash``, ascending by signer."""
 
-    @cached_property
+    @once
     def hash(self) -> Hash32:
         """Hash of everything but the signatures: what is signed."""
         items: rlp.Item = [

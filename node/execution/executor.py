@@ -9,7 +9,6 @@ Spec: EXEC-ADMISSION, EXEC-OPEN-CALL, EXEC-ONCE.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from node.execution.admission import TransactionRule
 from node.execution.evm import AncestorHash, BlockContext, Outcome
@@ -25,6 +24,7 @@ from node.execution.validity import check_form
 from node.primitives.block import Block
 from node.primitives.errors import InvalidBlock, InvalidInput, InvalidTransaction
 from node.primitives.header import MIX_HASH, Header
+from node.primitives.once import once
 from node.primitives.receipt import Receipt
 from node.primitives.transaction import Transaction
 from node.primitives.trie import compute_ordered_root
@@ -53,7 +53,7 @@ class ExecutionResult:
         """Return the root of the state after the block."""
         return self.overlay.root
 
-    @cached_property
+    @once
     def receipts_root(self) -> Hash32:
         """Compute the root of the receipts."""
         return compute_ordered_root([receipt.encode() for receipt in self.receipts])

@@ -11,13 +11,13 @@ Spec: WIRE-MEMBERSHIP.
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import Final
 
 from node.primitives import rlp
 from node.primitives.crypto import address_of_public_key, keccak256
 from node.primitives.errors import InvalidInput, MalformedMessage
 from node.primitives.json_text import check_nesting
+from node.primitives.once import once
 from node.primitives.types import Address, BlockHash, Hash32, Signature
 
 MEMBERSHIP_SIZE_MAX: Final = 262_144
@@ -121,12 +121,12 @@ class Membership:
     signatures: tuple[Signature, ...] = ()
     """Governors' signatures over ``hash``."""
 
-    @cached_property
+    @once
     def hash(self) -> Hash32:
         """Hash of everything but the signatures: what is signed and compared among peers."""
         return keccak256(SIGNING_DOMAIN + rlp.encode(_items(self)))
 
-    @cached_property
+    @once
     def by_address(self) -> dict[Address, Member]:
         """Members by the address of their key."""
         return {member.address: member for member in self.members}

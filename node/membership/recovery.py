@@ -12,7 +12,6 @@ Spec: REC-DOCUMENT, REC-SIGNED, REC-LOST, REC-APPLY, REC-LOCK.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Final
 
 from node.consensus.messages import PreparedCertificate
@@ -25,6 +24,7 @@ from node.primitives.crypto import InvalidSignature, PrivateKey, keccak256, reco
 from node.primitives.errors import InvalidInput, MalformedMessage
 from node.primitives.header import VALIDATOR_COUNT_MAX, Header
 from node.primitives.json_text import check_nesting
+from node.primitives.once import once
 from node.primitives.types import Address, BlockHash, Hash32, Height, Signature
 
 RECOVERY_SIZE_MAX: Final = 65_536
@@ -66,7 +66,7 @@ class Recovery:
     signatures: tuple[Signature, ...] = ()
     """Governors' signatures over ``hash``."""
 
-    @cached_property
+    @once
     def hash(self) -> Hash32:
         """Hash of everything but the signatures: what is signed and compared among peers."""
         items: list[rlp.Item] = [

@@ -9,12 +9,12 @@ Spec: QBFT-EXTRA, QBFT-HASH.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Final
 
 from node.primitives import rlp
 from node.primitives.crypto import keccak256
 from node.primitives.errors import MalformedMessage
+from node.primitives.once import once
 from node.primitives.types import (
     Address,
     BlockHash,
@@ -172,7 +172,7 @@ class Header:
         """Return the header as it travels: with its round and seals."""
         return self._encode_with(self.extra_data)
 
-    @cached_property
+    @once
     def seal_hash(self) -> Digest:
         """Hash (a): what a commit seal signs.
 
@@ -180,7 +180,7 @@ class Header:
         """
         return Digest(keccak256(self._encode_with(replace(self.extra_data, seals=()))))
 
-    @cached_property
+    @once
     def digest(self) -> Digest:
         """Hash (c): what Prepare and Commit name; by our rule the same as (a).
 
@@ -188,7 +188,7 @@ class Header:
         """
         return self.seal_hash
 
-    @cached_property
+    @once
     def hash(self) -> BlockHash:
         """Hash (b): the block's name on chain, equal whatever round decided it.
 

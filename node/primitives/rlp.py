@@ -125,12 +125,13 @@ def as_uint(item: Decoded, size_max: int = 32, what: str = "item") -> int:
     Raises:
         MalformedMessage: It is a list, too long, or has a leading zero byte.
     """
-    data = as_bytes(item, what=what)
-    if len(data) > size_max:
-        raise MalformedMessage(f"{what}: scalar of {len(data)} bytes, at most {size_max} allowed")
-    if data and data[0] == 0:
+    if not isinstance(item, bytes):
+        raise MalformedMessage(f"{what}: expected bytes, found a list")
+    if len(item) > size_max:
+        raise MalformedMessage(f"{what}: scalar of {len(item)} bytes, at most {size_max} allowed")
+    if item and item[0] == 0:
         raise MalformedMessage(f"{what}: scalar with a leading zero byte")
-    return int.from_bytes(data, "big")
+    return int.from_bytes(item, "big")
 
 
 def _long_prefix(offset: int, size: int) -> bytes:
@@ -147,15 +148,33 @@ def _decode_at(data: bytes, start: int, end: int, depth: int) -> tuple[Decoded, 
         if stop - body == 1 and data[body] < 0x80:
             raise MalformedMessage("rlp: a single byte below 0x80 must stand for itself")
         return data[body:stop], stop
-    body, stop = _body_bounds(data, start, end, 0xC0)
     if depth >= DEPTH_MAX:
         raise MalformedMessage(f"rlp: nested deeper than {DEPTH_MAX}")
+    body, stop = _body_bounds(data, start, end, 0xC0)
+    return _decode_body(data, body, stop, depth), stop
+
+
+def _decode_body(data: bytes, start: int, stop: int, depth: int) -> list[Decoded]:
+    """Decode the items of a list's body; the short forms, which are most, right here."""
     items: list[Decoded] = []
-    at = body
+    at = start
     while at < stop:
-        item, at = _decode_at(data, at, stop, depth + 1)
-        items.append(item)
-    return items, stop
+        prefix = data[at]
+        if prefix < 0x80:
+            items.append(data[at : at + 1])
+            at += 1
+        elif prefix < 0xB8:
+            body = at + 1
+            at = body + prefix - 0x80
+            if at > stop:
+                raise MalformedMessage("rlp: an item reaches past its container")
+            if prefix == 0x81 and data[body] < 0x80:
+                raise MalformedMessage("rlp: a single byte below 0x80 must stand for itself")
+            items.append(data[body:at])
+        else:
+            item, at = _decode_at(data, at, stop, depth + 1)
+            items.append(item)
+    return items
 
 
 def _decode_items(

@@ -9,12 +9,12 @@ Spec: EXEC-TYPES, EXEC-CHAIN-ID.
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cached_property
 from typing import Final
 
 from node.primitives import rlp
 from node.primitives.crypto import PrivateKey, keccak256, recover_address
 from node.primitives.errors import InvalidTransaction, MalformedMessage
+from node.primitives.once import once
 from node.primitives.types import Address, Hash32, Signature, TransactionHash
 
 TRANSACTION_SIZE_MAX: Final = 131_072
@@ -72,7 +72,7 @@ class Transaction:
     signature: Signature
     """65 bytes r || s || v, v in {0, 1}."""
 
-    @cached_property
+    @once
     def raw(self) -> bytes:
         """Canonical bytes: what travels, and what ``hash`` is taken over."""
         y_parity = self.signature[64]
@@ -83,12 +83,12 @@ class Transaction:
         body = rlp.encode([*self._unsigned_items(), *tail])
         return body if self.type is TransactionType.LEGACY else bytes((self.type,)) + body
 
-    @cached_property
+    @once
     def hash(self) -> TransactionHash:
         """Keccak of ``raw``."""
         return TransactionHash(keccak256(self.raw))
 
-    @cached_property
+    @once
     def signing_hash(self) -> Hash32:
         """What the sender signed (EIP-155, EIP-2930, EIP-1559)."""
         if self.type is TransactionType.LEGACY:
@@ -98,7 +98,7 @@ class Transaction:
             return keccak256(bytes((self.type,)) + rlp.wrap_list(self._unsigned_body()))
         return keccak256(bytes((self.type,)) + rlp.encode(self._unsigned_items()))
 
-    @cached_property
+    @once
     def sender(self) -> Address:
         """Address recovered from the signature.
 

@@ -7,10 +7,10 @@ here decides anything.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 from node.primitives.block import Block
 from node.primitives.header import Header
+from node.primitives.once import once
 from node.primitives.receipt import Log, Receipt
 from node.primitives.transaction import AccessListEntry, Transaction, TransactionType
 from node.primitives.types import Address, BlockHash, Hash32, Height, TransactionHash
@@ -129,7 +129,7 @@ class TransactionRecord:
     authorizations: tuple[Authorization, ...] | None = None
     """Set-code transactions only; never on our chain."""
 
-    @cached_property
+    @once
     def sender(self) -> Address:
         """Return who signed."""
         return self.recover_sender()
