@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import Final, TypeAlias
 
 from node.primitives.errors import InvalidInput, LedgerError, MalformedMessage, Unavailable
@@ -37,6 +38,8 @@ INTERNAL_NUMBER: Final = -32603
 
 PART_COUNT: Final = 128
 """Items of a long list written at once."""
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 METHOD_NAME_SIZE_MAX: Final = 64
 ID_SIZE_MAX: Final = 256
@@ -193,6 +196,20 @@ def answer_text(entry: Entry, table: MethodTable, context: Context) -> Answered 
     return Answered(entry.id, encode_in_parts(response), "error" not in response)
 
 
+def answer_here(entry: Request, table: MethodTable, context: Context) -> Answered | None:
+    """Run one entry of a quick method and return its response as text, or None if notified."""
+    response = answer(entry, table, context)
+    if response is None:
+        return None
+    result = response.get("result")
+    if isinstance(result, str):
+        name = entry.id
+        shown = encode_text(name) if isinstance(name, str) else encode(name)
+        text = f'{{"jsonrpc":"2.0","id":{shown},"result":{encode_text(result)}}}'
+        return Answered(name, text, is_success=True)
+    return written(response)
+
+
 def written(response: Mapping[str, Json]) -> Answered:
     """Return a small response as text."""
     request_id = response["id"]
@@ -240,7 +257,12 @@ def internal_failure(request_id: RequestId) -> Mapping[str, Json]:
 
 def encode(value: Json) -> str:
     """Return a JSON text without spaces."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
+
+
+def encode_text(value: str) -> str:
+    """Return a string as JSON has it."""
+    return encode_basestring(value)
 
 
 def encode_in_parts(value: Json, depth: int = 3) -> str:

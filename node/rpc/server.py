@@ -1,9 +1,10 @@
 """The RPC port: HTTP and WebSocket on one address, within bounds.
 
-Built on aiohttp's low-level server: one handler, no routes. Browsers are held by CORS and an
-origin check, rebinding of names by a list of host names on the operator's port. A connection that
-sends no request, or does not take its answer, is closed in time; beyond the bounds of connections
-and of requests in work new ones are turned away.
+Ordinary requests are answered on ``plain``'s connections; every other one, and what follows it on
+its connection, by aiohttp's low-level server: one handler, no routes. Browsers are held by CORS and
+an origin check, rebinding of names by a list of host names on the operator's port. A connection
+that sends no request, or does not take its answer, is closed in time; beyond the bounds of
+connections and of requests in work new ones are turned away.
 
 Spec: RPC-BOUNDS, RPC-CORS, RPC-SLOW-CLIENT, RPC-OVERLOAD.
 """
@@ -23,6 +24,8 @@ from node.primitives.types import Height
 from node.rpc.dispatch import encode, failure
 from node.rpc.errors import LimitExceeded, Overloaded
 from node.rpc.filters import ID_SIZE
+from node.rpc.plain import PlainConnection, PlainPort, close_all, without_port
+from node.rpc.plain_head import JSON_TYPES
 from node.rpc.records import transaction_record
 from node.rpc.service import RpcService
 from node.rpc.subscriptions import build_head_event
@@ -32,7 +35,6 @@ T = TypeVar("T")
 
 Serve: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-JSON_TYPES: Final = ("application/json", "application/json-rpc", "application/jsonrequest")
 LARGE_RESPONSE: Final = 65_536
 """Bytes beyond which an answer is sent under a deadline of its own."""
 
@@ -86,14 +88,28 @@ class RpcServer:
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._http: _BoundedServer | None = None
+        self._plain: dict[PlainConnection, None] = {}
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> int:
         """Listen, and return the port."""
         self._loop = loop = asyncio.get_running_loop()
-        self._http = _BoundedServer(self._serve, self._service)
+        self._http = _BoundedServer(self._serve, self._service, self._plain)
+        port_of_plain = PlainPort(
+            service=self._service,
+            hosts=self._address.host_names,
+            proxies=self._address.trusted_proxies,
+            begin=self._begin_request,
+            end=self._end_request,
+            connections=self._plain,
+            library_connections=self._http.count,
+            make_library_protocol=self._http,
+        )
         self._listener = await loop.create_server(
-            self._http, self._address.host, self._address.port, backlog=512
+            lambda: PlainConnection(port_of_plain),
+            self._address.host,
+            self._address.port,
+            backlog=512,
         )
         self._tasks = [
             asyncio.create_task(self._tell_heads(), name="rpc heads"),
@@ -116,14 +132,14 @@ class RpcServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
         self._http.pre_shutdown()
-        await self._http.shutdown(SHUTDOWN_S)
+        await asyncio.gather(self._http.shutdown(SHUTDOWN_S), close_all(self._plain, SHUTDOWN_S))
         self._service.close()
         self._listener = None
 
     @property
     def connection_count(self) -> int:
         """Return how many connections are open."""
-        return 0 if self._http is None else len(self._http.connections)
+        return 0 if self._http is None else len(self._http.connections) + len(self._plain)
 
     @property
     def session_count(self) -> int:
@@ -143,6 +159,19 @@ class RpcServer:
         self._service.filters.upon_pending(transaction.hash)
         if self._loop is not None and self._sessions:
             self._loop.call_soon_threadsafe(_put_newest, self._pendings, transaction)
+
+    def _begin_request(self) -> bool:
+        """Count a request that waits; False when there are as many as may be.
+
+        Spec: RPC-BOUNDS.
+        """
+        if self._request_count >= self._limits.request_count_max:
+            return False
+        self._request_count += 1
+        return True
+
+    def _end_request(self) -> None:
+        self._request_count -= 1
 
     async def _tell_heads(self) -> None:
         while True:
@@ -179,7 +208,7 @@ class RpcServer:
         """Return the answer to whom this port does not serve, or None."""
         names = self._address.host_names
         host = request.headers.get("Host", "").lower()
-        if names is not None and _without_port(host) not in names:
+        if names is not None and without_port(host) not in names:
             return web.Response(status=403, text="host not allowed\n")
         is_upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
         if is_upgrade:
@@ -198,10 +227,9 @@ class RpcServer:
         return None
 
     async def _serve_http(self, request: web.BaseRequest) -> web.StreamResponse:
-        if self._request_count >= self._limits.request_count_max:
+        if not self._begin_request():
             error = Overloaded("the node is busy with other requests; try again")
             return self._response(request, encode(failure(None, error)), status=503)
-        self._request_count += 1
         try:
             try:
                 async with asyncio.timeout(self._limits.read_timeout_s):
@@ -222,7 +250,7 @@ class RpcServer:
             await self._send_large(request, response)
             return response
         finally:
-            self._request_count -= 1
+            self._end_request()
 
     async def _read_body(self, request: web.BaseRequest) -> bytes | None:
         """Return the body, or None when it is larger than it may be.
@@ -311,7 +339,9 @@ class RpcServer:
 class _BoundedServer(web.Server):
     """aiohttp's server with a bound on connections and on silent ones."""
 
-    def __init__(self, serve: Serve, service: RpcService) -> None:
+    def __init__(
+        self, serve: Serve, service: RpcService, plain: Mapping[PlainConnection, None]
+    ) -> None:
         limits = service.limits
         super().__init__(
             serve,
@@ -321,6 +351,11 @@ class _BoundedServer(web.Server):
             lingering_time=1.0,
         )
         self._limits = limits
+        self._plain = plain
+
+    def count(self) -> int:
+        """Count the connections that are this server's."""
+        return len(self.connections)
 
     def __call__(self) -> RequestHandler:
         """Return the protocol of a new connection."""
@@ -335,7 +370,7 @@ class _BoundedServer(web.Server):
         Spec: RPC-BOUNDS.
         """
         super().connection_made(handler, transport)
-        if len(self.connections) > self._limits.connection_count_max:
+        if len(self.connections) + len(self._plain) > self._limits.connection_count_max:
             transport.abort()
 
 
@@ -352,12 +387,6 @@ def _cut(request: web.BaseRequest) -> None:
     if request.transport is not None:
         with contextlib.suppress(ConnectionError):
             request.transport.abort()
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
 
 
 def _put_newest(queue: asyncio.Queue[T], item: T) -> None:

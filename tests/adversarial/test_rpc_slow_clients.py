@@ -102,7 +102,7 @@ async def test_a_client_that_takes_no_answer_is_cut_off() -> None:
         for _ in range(8):
             writer.write(head + body)
 
-        await until(lambda: not server.connection_count)
+        await until(lambda: not server.connection_count, timeout_s=60)
         writer.transport.abort()
 
 
