@@ -10,11 +10,9 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
-
-from joserfc import jwt
 
 from clients.auditor.checks import Verdict
 from clients.auditor.election.audit import ElectionAudit
@@ -34,9 +32,11 @@ from services.election_localnet import (
     public_key_of,
     token_modulus,
 )
+from services.kit.auth import TenantId
 from services.kit.clock import SystemClock
-from services.kit.keys import algorithm_of, load_private_key
+from services.kit.keys import load_private_key
 from services.kit.service import open_resources
+from services.kit.tokens import sign_staff_token
 from services.localnet import MARK, SETTINGS_FILE
 from services.sim.card.layout import Codes
 from services.sim.pki.profiles import SimulatedResident
@@ -161,15 +161,13 @@ def make_party(town: ElectionTown) -> Party:
 def staff_headers(town: ElectionTown, officer: str, *, now_s: int) -> dict[str, str]:
     """Return the headers of an officer's request."""
     key = load_private_key(town.folder / f"{officer}.{MARK}.key.json")
-    algorithm = algorithm_of(key)
-    claims = {
-        "iss": officer,
-        "aud": town.name,
-        "tenant": town.town.tenant,
-        "iat": now_s,
-        "exp": now_s + 300,
-    }
-    token = jwt.encode({"alg": algorithm, "typ": "staff+jwt"}, claims, key, algorithms=[algorithm])
+    token = sign_staff_token(
+        key,
+        member=officer,
+        audience=town.name,
+        tenant=TenantId(town.town.tenant),
+        now=datetime.fromtimestamp(now_s, UTC),
+    )
     return {"Authorization": f"Bearer {token}", "Daicho-Tenant": town.town.tenant}
 
 

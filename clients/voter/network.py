@@ -87,17 +87,17 @@ class ElectionService:
 
     async def elections(self) -> list[Mapping[str, Any]]:
         """Return what the service lists."""
-        answer = await self._json("GET", "/elections")
+        answer = await self.ask("GET", "/elections")
         listed: list[Mapping[str, Any]] = answer.get("elections", [])
         return listed
 
     async def election(self, eid: bytes) -> Mapping[str, Any]:
         """Return the state of an election as the service shows it."""
-        return await self._json("GET", f"/elections/{eid.hex()}")
+        return await self.ask("GET", f"/elections/{eid.hex()}")
 
     async def box(self, eid: bytes) -> tuple[bytes, bytes]:
         """Return the addresses of box and roll; the caller proves their code."""
-        answer = await self._json("GET", f"/elections/{eid.hex()}/box")
+        answer = await self.ask("GET", f"/elections/{eid.hex()}/box")
         return _hex(answer, "ballot_box", 20), _hex(answer, "credentials", 20)
 
     async def open_session(self, eid: bytes, code: str) -> str:
@@ -106,16 +106,14 @@ class ElectionService:
         Raises:
             ServiceRefused: The code is unknown, revoked or spent, or there were too many guesses.
         """
-        answer = await self._json(
+        answer = await self.ask(
             "POST", f"/elections/{eid.hex()}/codes/open", {"code": code.strip()}
         )
         return _text(answer, "session")
 
     async def begin(self, eid: bytes, session: str) -> Invitation:
         """Begin an enrolment."""
-        answer = await self._json(
-            "POST", f"/elections/{eid.hex()}/enrolments", {"session": session}
-        )
+        answer = await self.ask("POST", f"/elections/{eid.hex()}/enrolments", {"session": session})
         return Invitation(
             enrolment=_text(answer, "enrolment"),
             slot=_hex(answer, "slot", 32),
@@ -149,7 +147,7 @@ class ElectionService:
             "salt": pending.salt.hex(),
             "blinded_token": pending.blinded.message.hex(),
         }
-        answer = await self._json("PUT", path, body)
+        answer = await self.ask("PUT", path, body)
         return Accepted(
             receipt=RollReceipt(
                 batch=_number(answer, "batch"),
@@ -170,7 +168,7 @@ class ElectionService:
         body = {"core": sent.core.hex(), "signature": sent.signature.hex()}
         if token is not None:
             body["token"] = token.hex()
-        answer = await self._json("POST", f"/elections/{eid.hex()}/ballots", body)
+        answer = await self.ask("POST", f"/elections/{eid.hex()}/ballots", body)
         return BallotReceipt(
             relay=_text(answer, "relay"),
             deadline=_number(answer, "deadline"),
@@ -184,7 +182,7 @@ class ElectionService:
 
     async def place_of(self, eid: bytes, ballot_hash: bytes) -> Placed:
         """Ask where a ballot stands."""
-        answer = await self._json("GET", f"/elections/{eid.hex()}/ballots/{ballot_hash.hex()}")
+        answer = await self.ask("GET", f"/elections/{eid.hex()}/ballots/{ballot_hash.hex()}")
         told, height = answer.get("transaction"), answer.get("height")
         return Placed(
             state=_text(answer, "state"),
@@ -193,9 +191,16 @@ class ElectionService:
             reason=answer.get("reason"),
         )
 
-    async def _json(
+    async def ask(
         self, method: str, path: str, body: Mapping[str, object] | None = None
     ) -> Mapping[str, Any]:
+        """Return the answer to an operation of the service.
+
+        Raises:
+            ServiceAway: No answer.
+            ServiceRefused: The service does not do it; ``values`` tell the code.
+            AnswerMalformed: The answer is no JSON object.
+        """
         data = await self._ask(method, path, body)
         try:
             answer = decode_json(data)

@@ -17,6 +17,8 @@ from services.election.commission.exchange import PURPOSE, ExchangeOperations
 from services.election.commission.invitation_desk import InvitationOperations
 from services.election.commission.reports import ReportOperations
 from services.election.commission.voters import VoterOperations
+from services.election.publication.incident_operations import IncidentOperations
+from services.election.publication.incidents import IncidentLog
 from services.election.service import SERVICE
 from services.kit.app import ServiceDefinition
 from services.kit.auth import TenantId
@@ -89,13 +91,14 @@ async def open_service(folder: Path) -> AsyncIterator[str]:
                 ),
                 DecisionOperations(registrar, folder / "exports"),
                 ExchangeOperations(registrar),
+                IncidentOperations(poll.town.context, IncidentLog(poll.town.context)),
             ),
             catalogue=catalogue,
             record_read=audit_reads(registrar.database),
         )
         async with serve(definition) as address:
             times.append(int(registrar.clock.now().timestamp()))
-            known.update({"eid": poll.eid.hex(), "draft": DRAFT.hex()})
+            known.update({"eid": poll.eid.hex(), "draft": DRAFT.hex(), "draft_id": DRAFT.hex()})
             yield address
 
 

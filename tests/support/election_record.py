@@ -640,6 +640,15 @@ def ballot_receipt(eid: bytes, digest: bytes, deadline: int) -> dict[str, Any]:
     }
 
 
+INCIDENTS = {
+    (town, number): encode_canonical(
+        {"number": number, "severity": "warning", "text": f"event {town}-{number}", "time": 5_000}
+    )
+    for town, number in ((1, 1), (3, 1), (3, 2))
+}
+"""Incidents of two municipalities."""
+
+
 def record_files(held: HeldElection, *, is_accredited: bool = False) -> dict[str, bytes]:
     """Return the record's files by path, all but the list of them."""
     eid = held.eid
@@ -667,6 +676,7 @@ def record_files(held: HeldElection, *, is_accredited: bool = False) -> dict[str
             files[f"roll/active-{style}.bin"] = b"".join(each.commitment for each in entries)
     for each in held.lists:
         files |= _list_files(each, eid, is_accredited=is_accredited)
+    files |= {f"incidents/{town}-{at}.json": data for (town, at), data in INCIDENTS.items()}
     for at, receipt in enumerate(held.receipts):
         files[f"receipts/{at}.json"] = encode_canonical(receipt)
     return files
@@ -786,7 +796,15 @@ def chain_record(held: HeldElection) -> dict[str, Any]:
             }
             for each in held.results
         ],
-        "bulletin": [],
+        "bulletin": [
+            {
+                "municipality": town,
+                "step": 1_000 + number,
+                "digest": sha256(data).hexdigest(),
+                "height": 90,
+            }
+            for (town, number), data in INCIDENTS.items()
+        ],
         "abandoned": None,
     }
 

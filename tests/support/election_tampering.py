@@ -581,6 +581,21 @@ CASES: tuple[Tampering, ...] = (
     case("share without file", "files.complete", without("shares/ballots-4-2.bin"), blame=named(2)),
     case("roll without file", "files.complete", without("roll/active-8.bin"), blame=named(1)),
     case("ballots omitted", "files.complete", without("ballots.bin")),
+    case(
+        "incident written anew",
+        "files.complete",
+        json_file("incidents/3-1.json", set_value("text", to="nothing happened")),
+        blame=frozenset({"municipality number 3"}),
+        is_alone=True,
+    ),
+    case(
+        "incident left out of the log",
+        "files.complete",
+        chain(lambda record: record["bulletin"].pop(1)),
+        without("incidents/3-1.json"),
+        blame=frozenset({"municipality number 3"}),
+        is_alone=True,
+    ),
     case("19 candidates exchanged", "id", json_file("manifest.json", swap_manifest_names)),
     case(
         "20 other key in manifest",

@@ -47,6 +47,11 @@ from node.primitives.errors import InvalidInput
 WITHDRAWAL_SIZE = 137
 """P64(K), height in 8 bytes, signature."""
 
+INCIDENT_STEP = 1_000
+"""The bulletin's step of incident n is this and n."""
+
+INCIDENTS_MAX = 1_000
+
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -274,6 +279,36 @@ class ElectionAudit:
                 found="absent, or another file",
                 blame=blame,
             )
+        self._audit_incidents(chain)
+
+    def _audit_incidents(self, chain: ChainRecord) -> None:
+        """Hold every municipality's incidents against the digests that the bulletin has of them.
+
+        Spec: ELECTION-INCIDENT.
+        """
+        counts: dict[int, int] = {}
+        for post in chain.bulletin:
+            if not INCIDENT_STEP < post.step <= INCIDENT_STEP + INCIDENTS_MAX:
+                continue
+            path = f"incidents/{post.municipality}-{post.step - INCIDENT_STEP}.json"
+            counts[post.municipality] = counts.get(post.municipality, 0) + 1
+            self.sheet.compare(
+                checks.FILES_COMPLETE,
+                f"number of {path}",
+                expected=counts[post.municipality],
+                found=post.step - INCIDENT_STEP,
+                blame=[f"municipality number {post.municipality}"],
+            )
+            if not self._folder.has(path):
+                self.findings.notes.append(f"{path}: withheld; its digest is {post.digest}")
+                continue
+            self.sheet.compare(
+                checks.FILES_COMPLETE,
+                path,
+                expected=post.digest,
+                found=self._folder.listed_digest(path),
+                blame=[f"municipality number {post.municipality}"],
+            )
 
     def _audit_roll(self, manifest: ElectionManifest, chain: ChainRecord) -> None:
         audit_batches(chain, manifest, self.sheet)
@@ -336,6 +371,7 @@ class ElectionAudit:
                 eid=self.findings.eid,
                 manifest=manifest,
                 chain=chain,
+                height=0 if self.findings.index is None else self.findings.index.height,
                 ballots=self._folder.location(path) if self._folder.has(path) else None,
                 sheet=self.sheet,
             )

@@ -5,7 +5,7 @@ The events count as far as the bundle does: ``daicho audit chain`` executes it a
 Spec: AUDIT-ELECTION.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -69,6 +69,12 @@ class _Event:
 
 
 _EVENTS: Final = (
+    _Event(
+        contract="bulletin",
+        name="Posted",
+        indexed=("bytes32", "uint256"),
+        data=("uint256", "bytes32"),
+    ),
     _Event(contract="elections", name="Announced", indexed=("bytes32", "bytes32"), data=(_TERMS,)),
     _Event(contract="elections", name="Abandoned", indexed=("bytes32",), data=("bytes32",)),
     _Event(
@@ -172,6 +178,7 @@ class _Told:
     shares: list[tuple[object, ...]] = field(default_factory=list)
     results: list[tuple[object, ...]] = field(default_factory=list)
     abandoned: list[str] = field(default_factory=list)
+    posts: list[tuple[object, ...]] = field(default_factory=list)
     casts: list[tuple[int, str, int, int]] = field(default_factory=list)
 
     def take(
@@ -179,6 +186,8 @@ class _Told:
     ) -> None:
         """Take one event; ``topics`` without the election."""
         match name:
+            case "Posted":
+                self.posts.append((topics[0], values[0], values[1].hex(), at.height))
             case "Announced":
                 self.terms.append(values[0])
             case "Abandoned":
@@ -226,6 +235,7 @@ def audit_events(
     eid: bytes,
     manifest: ElectionManifest,
     chain: ChainRecord,
+    height: int,
     ballots: Path | None,
     sheet: Worksheet,
 ) -> None:
@@ -236,12 +246,13 @@ def audit_events(
         eid: The election.
         manifest: Names the contract of elections.
         chain: What the record says.
+        height: The block at which it was written; messages and incidents may follow.
         ballots: The file of recorded ballots, if there is one.
         sheet: Takes the answers.
 
     Spec: AUDIT-ELECTION.
     """
-    told = _tell(events, eid, chain)
+    told = _tell(events, {eid, bytes.fromhex(manifest.draft_id)}, chain)
     pairs: tuple[tuple[str, object, object], ...] = (
         ("elections contract", manifest.registry, chain.contracts.elections),
         ("announcements", [_terms_of(each) for each in told.terms], [chain.terms]),
@@ -280,6 +291,11 @@ def audit_events(
             sorted(((r.race, r.is_mock, r.result, r.numbers) for r in chain.results), key=str),
         ),
         ("abandoned", told.abandoned, [] if chain.abandoned is None else [chain.abandoned]),
+        (
+            "bulletin",
+            [post for post in told.posts if post[-1] <= height],
+            [(p.municipality, p.step, p.digest, p.height) for p in chain.bulletin],
+        ),
     )
     for name, expected, found in pairs:
         sheet.compare(checks.CHAIN, name, expected=expected, found=found)
@@ -294,7 +310,7 @@ def audit_events(
         _compare_ballots(told, ballots, sheet)
 
 
-def _tell(events: Iterable[LoggedEvent], eid: bytes, chain: ChainRecord) -> _Told:
+def _tell(events: Iterable[LoggedEvent], subjects: Set[bytes], chain: ChainRecord) -> _Told:
     contracts = chain.contracts
     places = {
         (bytes.fromhex(getattr(contracts, event.contract)[2:]), event.topic): event
@@ -304,7 +320,7 @@ def _tell(events: Iterable[LoggedEvent], eid: bytes, chain: ChainRecord) -> _Tol
     for each in events:
         topics = each.log.topics
         event = places.get((bytes(each.log.address), bytes(topics[0]) if topics else b""))
-        if event is None or len(topics) < 2 or bytes(topics[1]) != eid:
+        if event is None or len(topics) < 2 or bytes(topics[1]) not in subjects:
             continue
         try:
             indexed = decode(event.indexed, b"".join(topics[1:]))

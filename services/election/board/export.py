@@ -104,20 +104,29 @@ async def _write_files(
             missing.append(ref.path)
         elif await context.library.read(ref) is not None:
             await asyncio.to_thread(_copy, context, ref, directory)
-        elif ref.is_restricted or _is_of_invalid_mix(state, ref):
+        elif _may_be_missing(state, ref):
             missing.append(ref.path)
         else:
             raise RecordIncomplete(f"{ref.path}: no service has it at the moment; try again later")
     return tuple(missing)
 
 
-def _is_of_invalid_mix(state: ElectionState, ref: FileRef) -> bool:
-    """Tell whether a file belongs to a mix that was not taken; its files may be nowhere."""
-    return any(
-        ref.digest in (each.output, each.proof)
-        for tally in state.lists.values()
-        for each in tally.rounds
-        if each.is_valid is False
+def _may_be_missing(state: ElectionState, ref: FileRef) -> bool:
+    """Tell whether a record is whole without a file.
+
+    Restricted files stay with those who may have them, the text of an incident may be withheld,
+    and the files of a mix that was not taken may be nowhere.
+    """
+    is_incident = state.draft is not None and ref.subject == state.draft.draft_id
+    return (
+        ref.is_restricted
+        or is_incident
+        or any(
+            ref.digest in (each.output, each.proof)
+            for tally in state.lists.values()
+            for each in tally.rounds
+            if each.is_valid is False
+        )
     )
 
 

@@ -1,15 +1,16 @@
 """The board's part of the service."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from clients.core.transport import http_nodes
 from clients.voting.manifest import decode_manifest
 from node.genesis.parse import parse_genesis
+from services.election.board.files import FileRef
 from services.election.board.follow import Board, open_board_follower
 from services.election.board.operations import BoardOperations, file_page
-from services.election.board.refs import expected_files, manifest_ref
-from services.election.board.state import ElectionState
+from services.election.board.refs import expected_files, incidents_of, manifest_ref
 from services.election.parts import Context, Part
 from services.kit.supervision import BackgroundTask
 
@@ -52,19 +53,26 @@ class Fetching:
         board = self._context.board
         async with board.database.read() as tx:
             ids = await board.list_elections(tx)
+            drafts = await board.list_drafts(tx)
         missing = 0
+        for draft_id in drafts:
+            async with board.database.read() as tx:
+                draft = await board.load_draft(tx, draft_id)
+            if draft is not None:
+                missing += await self._fetch(incidents_of(draft))
         for eid in ids:
             async with board.database.read() as tx:
                 state = await board.load_election(tx, eid)
             if state is not None:
-                missing += await self._fetch(state)
+                data = await self._context.library.read(manifest_ref(state.eid))
+                manifest = None if data is None else decode_manifest(data)
+                refs = expected_files(state, manifest)
+                missing += await self._fetch(ref for ref in refs if ref.subject == state.eid)
         return missing
 
-    async def _fetch(self, state: ElectionState) -> int:
+    async def _fetch(self, refs: Iterable[FileRef]) -> int:
         library, missing = self._context.library, 0
-        data = await library.read(manifest_ref(state.eid))
-        manifest = None if data is None else decode_manifest(data)
-        for ref in expected_files(state, manifest):
+        for ref in refs:
             async with self._context.board.database.read() as tx:
                 known = await self._context.board.find_file(tx, ref.subject, ref.digest)
             if known is not None and library.store.has(ref.digest):

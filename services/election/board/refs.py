@@ -16,12 +16,13 @@ from services.election.board.files import (
     manifest_digest,
     shares_digester,
 )
-from services.election.board.state import ElectionState, TallyList
+from services.election.board.state import DraftState, ElectionState, TallyList
 
 PROOF_HEAD_MAX: Final = 1_024
 """Bytes of a shuffle proof besides its rows, with room."""
 
 SHARE_PROOF_SIZE: Final = 98
+INCIDENT_SIZE_MAX: Final = 16_384
 HASH_SIZE: Final = 32
 
 
@@ -63,6 +64,26 @@ def eligible_ref(eid: bytes, manifest: Manifest) -> FileRef:
         path="eligible.bin",
         size_max=HASH_SIZE * manifest.eligible.size,
     )
+
+
+def incident_ref(draft_id: bytes, municipality: int, number: int, digest: bytes) -> FileRef:
+    """Name an incident of a municipality, which belongs to the draft.
+
+    Spec: ELECTION-INCIDENT.
+    """
+    return FileRef(
+        subject=draft_id,
+        digest=digest,
+        digester=sha256,
+        path=f"incidents/{municipality}-{number}.json",
+        size_max=INCIDENT_SIZE_MAX,
+    )
+
+
+def incidents_of(draft: DraftState) -> Iterator[FileRef]:
+    """Yield every incident that stands on the ledger; a text may be withheld."""
+    for post, number in draft.incidents:
+        yield incident_ref(draft.draft_id, post.municipality, number, post.digest)
 
 
 def active_ref(state: ElectionState, style: int) -> FileRef:
@@ -192,3 +213,5 @@ def expected_files(state: ElectionState, manifest: Manifest | None) -> Iterator[
         yield batch_ref(state, batch.number)
     for tally in state.lists.values():
         yield from files_of_list(state, tally)
+    if state.draft is not None:
+        yield from incidents_of(state.draft)

@@ -15,6 +15,12 @@ from services.election.board.contracts import ContractEvent
 EMPTY: Final = bytes(32)
 """A digest that is none."""
 
+INCIDENT_STEP: Final = 1_000
+"""The bulletin's step of incident n is this and n."""
+
+INCIDENTS_MAX: Final = 1_000
+"""Incidents of one municipality and draft."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
@@ -87,6 +93,15 @@ class DraftState:
     height: int
     posts: tuple[Post, ...] = ()
     """In the chain's order."""
+
+    @property
+    def incidents(self) -> tuple[tuple[Post, int], ...]:
+        """Return the posts that are incidents, with their numbers, in the chain's order."""
+        return tuple(
+            (post, post.step - INCIDENT_STEP)
+            for post in self.posts
+            if INCIDENT_STEP < post.step <= INCIDENT_STEP + INCIDENTS_MAX
+        )
 
     def digest_of(self, municipality: int, step: int) -> bytes | None:
         """Return the digest that a municipality posted for a step."""

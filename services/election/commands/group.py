@@ -33,6 +33,7 @@ from node.primitives.errors import InvalidInput, Misconfigured
 from node.settings import read_secret
 from services.election.board.contracts import encode_call
 from services.election.board.export import export_record
+from services.election.commands.incident import group as incident_group
 from services.election.commands.manifest import Party, Plan, build_manifest
 from services.election.commands.votes import send_vote
 from services.election.commission.tokens import load_token_key
@@ -241,6 +242,9 @@ def record(output: Output, eid: str, directory: Path, config: Path) -> None:
         return {"files": found.file_count, "height": found.height, "left_out": found.missing}
 
     output.result(asyncio.run(export()))
+
+
+group.add_command(incident_group)
 
 
 def describe_status(shown: Mapping[str, Any]) -> dict[str, object]:

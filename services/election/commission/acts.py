@@ -50,7 +50,6 @@ class Act(StrEnum):
     REFUSED = "refused"
     EXPORTED = "exported"
     DESTROYED = "destroyed"
-    INCIDENT = "incident"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from node.primitives.canonical import INTEGER_MAX
 from services.election.commission.elector_file import FAULTS_SHOWN
-from services.kit.documents import Document, Identifier, Line, Paragraph
+from services.kit.documents import Document, Identifier, Line
 
 Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Hex16 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -368,29 +368,6 @@ class TurnoutView(Document):
     row_totals: list[CellView | None]
     column_totals: list[CellView | None]
     total: CellView | None
-
-
-class IncidentBody(Document):
-    """What went wrong; no names."""
-
-    severity: Annotated[str, Field(pattern=r"^(info|warning|serious)$", max_length=7)]
-    text: Paragraph
-
-
-class IncidentView(Document):
-    """An incident."""
-
-    number: Count
-    time: Count
-    severity: str
-    reported_by: str
-    text: str
-
-
-class IncidentsView(Document):
-    """Incidents, the oldest first."""
-
-    incidents: list[IncidentView]
 
 
 class RecordView(Document):

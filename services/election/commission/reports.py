@@ -1,30 +1,23 @@
-"""What officers read of the roll: polling stations' list, turnout, incidents, the record.
+"""What officers read of the roll: polling stations' list, turnout, the record.
 
 Spec: ROLL-TURNOUT, ROLL-ACTS.
 """
 
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.election.commission.acts import list_acts, print_record
-from services.election.commission.desk import LEVEL, OFFICER, POLLING, PURPOSE, actor_of
+from services.election.commission.desk import LEVEL, OFFICER, PURPOSE
 from services.election.commission.desk_documents import (
     CellView,
-    IncidentBody,
-    IncidentsView,
-    IncidentView,
     MarksView,
     MarkView,
     RecordView,
     TurnoutView,
 )
 from services.election.commission.enrolment import Registrar
-from services.election.commission.incidents import list_incidents, note_incident
 from services.election.commission.marks import MARKS_PAGE, count_turnout, list_marks
 from services.election.commission.rolls import (
     BANDS,
-    Roll,
     RollMissing,
     RollNotReady,
     find_band,
@@ -99,43 +92,6 @@ class ReportOperations:
         )
 
     @operation(
-        "POST",
-        "/commission/{draft}/incidents",
-        purpose=PURPOSE,
-        roles=[OFFICER, POLLING],
-        authentication_level=LEVEL,
-        request=IncidentBody,
-        response=IncidentsView,
-        status=201,
-        refusals=_REFUSALS,
-    )
-    async def note_incident(self, call: Call[IncidentBody, None]) -> IncidentsView:
-        """Note what went wrong, without names."""
-
-        async def work(tx: AsyncConnection) -> IncidentsView:
-            roll = await self._registrar.roll_of(tx, call)
-            await note_incident(
-                tx, roll, severity=call.body.severity, text=call.body.text, actor=actor_of(call)
-            )
-            return await _incidents(tx, roll)
-
-        return await self._registrar.database.transact(work)
-
-    @operation(
-        "GET",
-        "/commission/{draft}/incidents",
-        purpose=PURPOSE,
-        roles=[OFFICER],
-        authentication_level=LEVEL,
-        response=IncidentsView,
-        refusals=_REFUSALS,
-    )
-    async def list_incidents(self, call: Call[None, None]) -> IncidentsView:
-        """List what went wrong."""
-        async with self._registrar.database.read() as tx:
-            return await _incidents(tx, await self._registrar.roll_of(tx, call))
-
-    @operation(
         "GET",
         "/commission/{draft}/record",
         purpose=PURPOSE,
@@ -154,18 +110,3 @@ class ReportOperations:
 
 def _cell(cell: Cell | None) -> CellView | None:
     return None if cell is None else CellView(electors=cell.electors, enrolled=cell.enrolled)
-
-
-async def _incidents(tx: AsyncConnection, roll: Roll) -> IncidentsView:
-    return IncidentsView(
-        incidents=[
-            IncidentView(
-                number=each.number,
-                time=int(each.time.timestamp()),
-                severity=each.severity,
-                reported_by=each.reported_by,
-                text=each.text,
-            )
-            for each in await list_incidents(tx, roll)
-        ]
-    )

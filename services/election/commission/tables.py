@@ -251,19 +251,6 @@ EXPORTS: Final = Table(
 )
 """Restricted stores encrypted to an accredited auditor's key."""
 
-INCIDENTS: Final = Table(
-    "commission_incidents",
-    METADATA,
-    *_of_roll(),
-    Column("number", Integer, nullable=False),
-    Column("time_ms", BigInteger, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("reported_by", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    PrimaryKeyConstraint(*_ROLL, "number"),
-)
-"""What went wrong, without names, kept after the restricted store is gone."""
-
 ACTS: Final = Table(
     "commission_acts",
     METADATA,

@@ -9,7 +9,7 @@ Spec: ELECTION-ID, ELECTION-PUBLISH.
 
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import StringConstraints
 
@@ -19,13 +19,19 @@ from node.primitives.errors import InvalidInput
 from node.primitives.merkle import compute_root
 from services.election.board.refs import eligible_ref, manifest_ref, transcript_ref
 from services.election.parts import Context, Part
+from services.election.publication.incident_operations import IncidentOperations
+from services.election.publication.incidents import IncidentLog
 from services.kit.audit import AuditEntry, record
 from services.kit.documents import Document
 from services.kit.operations import Call, operation
 from services.kit.problems import Refusal
 from services.kit.reads import reference_of, role_of
+from services.kit.supervision import BackgroundTask
 
-MIGRATIONS: Path | None = None
+MIGRATIONS: Path | None = Path(__file__).parent / "migrations"
+
+REPEAT_POLL_S: Final = 30.0
+"""Pause between two looks for posts that failed."""
 
 OFFICER = "election-officer"
 LEAF_SIZE = 32
@@ -127,4 +133,14 @@ def check_eligible(manifest: Manifest, data: bytes) -> None:
 
 def build_part(context: Context) -> Part | None:
     """Return what everyone's service publishes."""
-    return Part(sources=(Publication(context),))
+    log = IncidentLog(context)
+
+    async def repeat() -> None:
+        while True:
+            await log.repeat_failed()
+            await context.resources.clock.sleep(REPEAT_POLL_S)
+
+    return Part(
+        sources=(Publication(context), IncidentOperations(context, log)),
+        tasks=(BackgroundTask(name="incidents", run=repeat),),
+    )

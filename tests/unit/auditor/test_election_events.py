@@ -26,6 +26,9 @@ CHAIN = parse_json(FILES["chain.json"], ChainRecord, "chain.json")
 KINDS = {"ballots": 66, "roll": 82}
 BY_NAME = {event.name: event for event in _EVENTS}
 
+RECORD_HEIGHT = 1_000
+"""Block at which the record was written."""
+
 
 def logged(
     name: str, topics: list[Any], values: list[Any], *, height: int = 100, time_s: int = 0
@@ -33,9 +36,10 @@ def logged(
     """Return an event as its contract emits it."""
     event = BY_NAME[name]
     contracts = CHAIN.contracts.model_dump()
+    subject = bytes.fromhex(MANIFEST.draft_id) if name == "Posted" else HELD.eid
     words = [
         encode([kind], [value])
-        for kind, value in zip(event.indexed, [HELD.eid, *topics], strict=True)
+        for kind, value in zip(event.indexed, [subject, *topics], strict=True)
     ]
     return LoggedEvent(
         height=height,
@@ -54,7 +58,16 @@ def all_events() -> list[LoggedEvent]:
     values = tuple(
         bytes.fromhex(value) if name == "draft_id" else value for name, value in terms.items()
     )
-    events = [logged("Announced", [bytes.fromhex(MANIFEST.draft_id)], [values])]
+    events = [
+        logged(
+            "Posted",
+            [each.municipality],
+            [each.step, bytes.fromhex(each.digest)],
+            height=each.height,
+        )
+        for each in CHAIN.bulletin
+    ]
+    events += [logged("Announced", [bytes.fromhex(MANIFEST.draft_id)], [values])]
     events += [
         logged("BatchPosted", [], [b.number, bytes.fromhex(b.root), b.entry_count, b.cancel_count])
         for b in CHAIN.batches
@@ -117,6 +130,7 @@ def ask(events: list[LoggedEvent], tmp_path: Path) -> dict[str, Any]:
         eid=HELD.eid,
         manifest=MANIFEST,
         chain=CHAIN,
+        height=RECORD_HEIGHT,
         ballots=tmp_path / "ballots.bin",
         sheet=sheet,
     )
@@ -127,8 +141,16 @@ def test_the_chains_own_events_confirm_the_record(tmp_path: Path) -> None:
     answers = ask(all_events(), tmp_path)
 
     assert answers["election.chain"].verdict is Verdict.MET
-    assert answers["election.chain"].count == 11 + len(HELD.ballots)
+    assert answers["election.chain"].count == 12 + len(HELD.ballots)
     assert answers["election.roll.frozen"].verdict is Verdict.MET
+
+
+def test_an_incident_noted_after_the_record_was_written_does_not_count(tmp_path: Path) -> None:
+    later = logged("Posted", [2], [1_001, b"\x06" * 32], height=RECORD_HEIGHT + 1)
+    hidden = logged("Posted", [2], [1_001, b"\x06" * 32], height=RECORD_HEIGHT)
+
+    assert ask([*all_events(), later], tmp_path)["election.chain"].verdict is Verdict.MET
+    assert ask([*all_events(), hidden], tmp_path)["election.chain"].verdict is Verdict.FAILED
 
 
 def test_events_of_another_election_or_contract_do_not_count(tmp_path: Path) -> None:

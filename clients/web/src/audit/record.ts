@@ -121,6 +121,12 @@ export interface ChainFrozen {
   readonly fileDigest: string;
 }
 
+export interface ChainPost {
+  readonly municipality: number;
+  readonly step: number;
+  readonly digest: string;
+}
+
 export interface ChainRecord {
   readonly elections: string;
   readonly terms: ReadonlyMap<string, Json>;
@@ -138,6 +144,7 @@ export interface ChainRecord {
     readonly result: string;
     readonly numbers: readonly number[];
   }[];
+  readonly bulletin: readonly ChainPost[];
   readonly abandoned: string | null;
 }
 
@@ -212,11 +219,13 @@ const toResult = nested("result", (fields) => {
   };
 });
 
-const toPost = nested("post", (fields) => {
+const toPost = nested("post", (fields): ChainPost => {
   takeHeight(fields);
-  fields.integer("municipality", 0, LARGE);
-  fields.integer("step", 0, NUMBER_MAX);
-  return fields.text("digest", HASH);
+  return {
+    municipality: fields.integer("municipality", 0, LARGE),
+    step: fields.integer("step", 0, NUMBER_MAX),
+    digest: fields.text("digest", HASH),
+  };
 });
 
 /** Decodes chain.json: what the contracts are said to say. */
@@ -224,7 +233,7 @@ export function decodeChain(bytes: Uint8Array): ChainRecord {
   return parse(bytes, "chain.json", (fields) => {
     fields.integer("version", 1, 1);
     takeHeight(fields, "announced_height");
-    fields.list("bulletin", 100_000, 0).map(toPost);
+    const bulletin = fields.list("bulletin", 100_000, 0).map(toPost);
     const contracts = fields.object("contracts");
     const elections = contracts.text("Elections", ADDRESS);
     for (const name of ["Credentials", "BallotBox", "TallyBoard", "Bulletin"]) {
@@ -251,6 +260,7 @@ export function decodeChain(bytes: Uint8Array): ChainRecord {
       box: boxRecord,
       lists: fields.list("lists", 2_000, 0).map(toList),
       results: fields.list("results", 1_000, 0).map(toResult),
+      bulletin,
       abandoned,
     };
   });

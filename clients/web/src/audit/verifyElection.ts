@@ -27,6 +27,10 @@ import {
 } from "./record.js";
 import { CHECKS, type Check, type Outcome, Worksheet } from "./worksheet.js";
 
+/** The bulletin's step of incident n is this and n. */
+const INCIDENT_STEP = 1_000;
+const INCIDENTS_MAX = 1_000;
+
 /** Answers every question that the record lets anyone ask. */
 export function verifyElection(read: ReadFile, source: NonceSource): readonly Outcome[] {
   const sheet = new Worksheet();
@@ -173,6 +177,27 @@ class ElectionAudit {
     for (const [path, blame] of wantedFiles(manifest, chain)) {
       const isThere = this.#folder.has(path);
       this.#sheet.ask("election.files.complete", path, isThere, "not in the record", blame);
+    }
+    this.#checkIncidents(chain);
+  }
+
+  /** Compares incidents with the bulletin's digests of them; a text may be withheld. */
+  #checkIncidents(chain: ChainRecord): void {
+    const check = "election.files.complete";
+    const counts = new Map<number, number>();
+    for (const { municipality, step, digest } of chain.bulletin) {
+      const number = step - INCIDENT_STEP;
+      if (number < 1 || number > INCIDENTS_MAX) {
+        continue;
+      }
+      const path = `incidents/${municipality}-${number}.json`;
+      const blame = [`municipality number ${municipality}`];
+      const next = (counts.get(municipality) ?? 0) + 1;
+      counts.set(municipality, next);
+      this.#sheet.compare(check, `number of ${path}`, next, number, blame);
+      if (this.#folder.has(path)) {
+        this.#sheet.compare(check, path, digest, this.#folder.digestOf(path), blame);
+      }
     }
   }
 

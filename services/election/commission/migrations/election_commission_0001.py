@@ -268,17 +268,6 @@ def _create_desk() -> None:
         sa.PrimaryKeyConstraint("tenant", "draft", "id", name=op.f("pk_commission_exports")),
     )
     op.create_table(
-        "commission_incidents",
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("draft", sa.LargeBinary(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("time_ms", sa.BigInteger(), nullable=False),
-        sa.Column("severity", sa.Text(), nullable=False),
-        sa.Column("reported_by", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("tenant", "draft", "number", name=op.f("pk_commission_incidents")),
-    )
-    op.create_table(
         "commission_proposals",
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("draft", sa.LargeBinary(), nullable=False),
