@@ -178,7 +178,7 @@ class _Told:
     shares: list[tuple[object, ...]] = field(default_factory=list)
     results: list[tuple[object, ...]] = field(default_factory=list)
     abandoned: list[str] = field(default_factory=list)
-    posts: list[tuple[object, ...]] = field(default_factory=list)
+    posts: list[tuple[int, int, str, int]] = field(default_factory=list)
     casts: list[tuple[int, str, int, int]] = field(default_factory=list)
 
     def take(
