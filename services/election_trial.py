@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -42,7 +42,7 @@ from clients.voting.roll import derive_ballot_key
 from clients.voting.terms import encode_announcement
 from node.genesis.parse import parse_genesis
 from node.primitives.crypto import PrivateKey, sha256
-from node.primitives.errors import Unavailable
+from node.primitives.errors import Misconfigured, Unavailable
 from node.primitives.header import Header
 from node.primitives.transaction import sign_transaction
 from node.primitives.types import Address
@@ -81,12 +81,30 @@ THRESHOLD: Final = 3
 STEP_TIMEOUT_S: Final = 300.0
 """Longest one step may take, on a machine that does much else."""
 
+VOTERS_AT_ONCE: Final = 16
+"""Voters who act at the same time."""
+
 VOTE_GAS: Final = 3_000_000
+
+PREPARE_SHARE: Final = 0.5
+"""Seconds before opening for each second that the ceremony took: a measure of the machine."""
+
+VOTE_SHARE: Final = 1.5
+"""The same for the time between opening and closing."""
+
+OPEN_LEAST_S: Final = 15
+"""Least time between the manifest and the opening."""
 
 SETTLED: Final = (Progress.COUNTS, Progress.SUPERSEDED)
 """Where a ballot stands that the box holds."""
 
 Say = Callable[[str], None]
+
+
+class TrialFailed(Misconfigured):
+    """The election did not go as it must."""
+
+    code = "election.trial_failed"
 
 
 async def hold_election(
@@ -95,7 +113,7 @@ async def hold_election(
     """Hold an election and verify its record; return what was shown.
 
     Raises:
-        Unavailable: A step does not come to its end in time, or the recomputed result is not what
+        TrialFailed: A step does not come to its end in time, or the recomputed result is not what
             the choices say.
     """
     chosen = plan or TrialPlan(voters=voters)
@@ -127,6 +145,7 @@ class Trial:
         self.manifest: Manifest
         self._genesis: Header
         self._chain_id = 0
+        self._ceremony_s = 0.0
         self._reason = ""
 
     async def open(self, stack: AsyncExitStack) -> None:
@@ -169,9 +188,11 @@ class Trial:
                 f"{town.town.name} joins the ceremony",
                 partial(self._officer_or_none, town, "PUT", self._draft_path, body),
             )
+        began = time.monotonic()
         self.say("the four municipalities make the keys together, step by step, on the ledger")
         await self._fix_roll(commission)
         ceremony = await self.until("the keys", self._ceremony_done)
+        self._ceremony_s = time.monotonic() - began
         self.say("keys made and rehearsed")
         eligible = await self._eligible(commission)
         self.manifest = await self._build_manifest(ceremony, eligible)
@@ -192,32 +213,33 @@ class Trial:
             )
         found = await fetch_manifest(services[::-1], self.manifest.eid)
         assert found == self.manifest
-        for voter in self.voters:
-            await self._enrol(voter)
+        await self.until("the commission's announcement", self._commission_is_ready)
+        await self._each(self.voters, self._enrol)
         self.say(f"{len(self.voters)} electors enrolled with codes and cards")
 
     async def vote(self) -> None:
         """Cast, check, vote again, lose devices, cancel for paper; then let the box close."""
         await self.wait_until_time(self.manifest.opens_at)
-        first = self.voters[0]
-        await self._check_only(first)
-        for at, voter in enumerate(self.voters):
-            await self._cast(voter, self._choices(voter, at))
-        for voter in self.voters[: self.plan.revotes]:
-            await self._settled(voter)
-            await self._cast(voter, self._choices(voter, voter.number + 1))
+        self.say("voting is open")
+        await self._check_only(self.voters[0])
+        await self._each(self.voters, self._take_part)
+        self.say("every ballot is in the box, each proven by a light client")
+
+    async def _take_part(self, voter: TrialVoter) -> None:
+        """Vote, and do afterwards whatever the plan has in store for this voter."""
+        await self._cast(voter, self._choices(voter, voter.number))
+        await self._settled(voter)
         last = len(self.voters) - self.plan.papers
-        for voter in self.voters[last - self.plan.reenrolled : last]:
+        if voter.number < self.plan.revotes:
+            await self._cast(voter, self._choices(voter, voter.number + 1))
             await self._settled(voter)
+        elif voter.number >= last:
+            await self._cancel_for_paper(voter)
+        elif voter.number >= last - self.plan.reenrolled:
             voter.device = None
             await self._enrol(voter)
             await self._cast(voter, self._choices(voter, voter.number + 2))
-        for voter in self.voters[last:]:
             await self._settled(voter)
-            await self._cancel_for_paper(voter)
-        for voter in self.voters:
-            await self._settled(voter)
-        self.say("every ballot is in the box, each proven by a light client")
 
     async def count(self) -> dict[str, object]:
         """Wait for the result, export the record, recompute it, compare it with the choices."""
@@ -238,7 +260,7 @@ class Trial:
         counts, checks = await asyncio.to_thread(audit_record, folder)
         expected = self.expected()
         if counts != expected:
-            raise Unavailable(f"the recomputed result {counts} is not what was voted {expected}")
+            raise TrialFailed(f"the recomputed result {counts} is not what was voted {expected}")
         return {
             "election": self.manifest.eid.hex(),
             "mock": "yes: without effect",
@@ -280,14 +302,14 @@ class Trial:
             {"parts": 1, "sha256": sha256(data).hex(), "is_dry_run": False},
         )
         if not report["is_taken"]:
-            raise Unavailable(f"the roll is refused: {report['faults']}")
+            raise TrialFailed(f"the roll is refused: {report['faults']}")
         await self.officer(commission, "POST", f"{path}/fix", {"electors": len(self.voters)})
         self.say("roll imported, eligible list fixed")
 
     async def _ceremony_done(self) -> Mapping[str, Any] | None:
         found = await self.get(self.network.towns[0], self._draft_path)
         if found.get("fault"):
-            raise Unavailable(f"the ceremony failed: {found['fault']}")
+            raise TrialFailed(f"the ceremony failed: {found['fault']}")
         return found if found["is_done"] else None
 
     async def _build_manifest(self, ceremony: Mapping[str, Any], eligible: bytes) -> Manifest:
@@ -297,8 +319,9 @@ class Trial:
             digest = bytes.fromhex(ceremony[name])
             data = await service.file(self.draft_id, digest)
             transcripts.append((digest, await asyncio.to_thread(check_transcript, data)))
-        opens_at = self._now_s() + 45 + 5 * len(self.voters)
-        closes_at = opens_at + max(self.plan.window_s, 6 * len(self.voters))
+        opens_at = self._now_s() + OPEN_LEAST_S + int(PREPARE_SHARE * self._ceremony_s)
+        open_s = max(self.plan.window_s, int(VOTE_SHARE * self._ceremony_s)) + len(self.voters)
+        closes_at = opens_at + open_s
         return build_manifest(
             Plan(
                 title="模擬投票（試験環境）",
@@ -324,6 +347,12 @@ class Trial:
             transcripts=(transcripts[0], transcripts[1]),
             eligible=eligible,
         )
+
+    async def _commission_is_ready(self) -> bool | None:
+        """Tell whether the commission has taken over the announcement of its roll."""
+        path = f"/commission/{self.draft_id.hex()}"
+        found = await self.officer(self.network.towns[0], "GET", path)
+        return None if found["eid"] is None else True
 
     async def _eligible(self, commission: ElectionTown) -> bytes:
         data = b""
@@ -381,7 +410,7 @@ class Trial:
         prepared = device.prepare(choices, tracking)
         shown = check_on_second_device(self.manifest, prepared.promise, prepared.reveal())
         if {each.race: each.candidate for each in shown} != choices:
-            raise Unavailable("the checked ballot does not hold what was chosen")
+            raise TrialFailed("the checked ballot does not hold what was chosen")
         self.say("a ballot was checked on a second device and thrown away")
 
     async def _cast(self, voter: TrialVoter, choices: dict[int, int]) -> SentBallot:
@@ -403,7 +432,7 @@ class Trial:
             await self._light.sync()
             tracking = await device.track(self._light, contracts)
             if tracking.foreign_count:
-                raise Unavailable("a ballot that no device sent")
+                raise TrialFailed("a ballot that no device sent")
             for each in tracking.ballots:
                 if each.progress is Progress.SUPPRESSED:
                     await self._blame(device, each.ballot, contracts)
@@ -431,7 +460,7 @@ class Trial:
         data = encode_evidence(self.manifest, sent, receipt)
         evidence = decode_evidence(self.manifest, data)
         if judge_evidence(evidence, height=height, standing=standing) is not Judgement.BROKEN:
-            raise Unavailable("the evidence does not convict the relay")
+            raise TrialFailed("the evidence does not convict the relay")
         names = {relay.account: relay.municipality for relay in self.manifest.relays}
         blamed = names[receipt.relay]
         self.blamed.add(blamed)
@@ -481,6 +510,20 @@ class Trial:
             counts[race] = [votes[at] for at in range(len(candidates) + 1)] + [0]
         return counts
 
+    async def _each(
+        self, voters: Sequence[TrialVoter], act: Callable[[TrialVoter], Awaitable[None]]
+    ) -> None:
+        """Let voters act at the same time, a few at once."""
+        places = asyncio.Semaphore(VOTERS_AT_ONCE)
+
+        async def one(voter: TrialVoter) -> None:
+            async with places:
+                await act(voter)
+
+        async with asyncio.TaskGroup() as group:
+            for voter in voters:
+                group.create_task(one(voter))
+
     # Talking to the network
 
     @property
@@ -514,7 +557,7 @@ class Trial:
 
         found = await self.until("a vote's block", receipt)
         if found["status"] != "0x1":
-            raise Unavailable(f"the vote of {town.town.name} failed")
+            raise TrialFailed(f"the vote of {town.town.name} failed")
 
     async def officer(
         self,
@@ -576,13 +619,13 @@ class Trial:
         """Ask again and again until there is an answer.
 
         Raises:
-            Unavailable: There is none in time.
+            TrialFailed: There is none in time.
         """
         self._reason = ""
         deadline = time.monotonic() + timeout_s
         while (found := await ask()) is None:
             if time.monotonic() > deadline:
-                raise Unavailable(
+                raise TrialFailed(
                     f"waited {timeout_s:.0f} s for {what}; {self._reason}; see the services' logs"
                 )
             await asyncio.sleep(0.5)

@@ -60,6 +60,9 @@ ANCESTOR_DISTANCE_MAX: Final = 20_000
 """Most headers walked back by their hashes to reach an old block."""
 
 
+HEAD_TRIES_MAX: Final = 8
+"""How often a read of the present state begins anew at a newer head."""
+
 NODE_TIME_S: Final = 60.0
 """Longest one node may take for one question, however many headers that needs."""
 
@@ -162,6 +165,7 @@ class LightClient:
         self._limits = limits
         self._now_s = now_s
         self._node_time_s = node_time_s
+        self._following = asyncio.Lock()
 
     async def sync(self) -> SyncReport:
         """Ask every node for its head, verify each, and trust the newest.
@@ -174,6 +178,10 @@ class LightClient:
 
         Spec: LIGHT-WITNESS, LIGHT-FORK.
         """
+        async with self._following:
+            return await self._sync()
+
+    async def _sync(self) -> SyncReport:
         check_period(self.trust.head, now_s=self._now_s(), limits=self._limits)
         found: dict[Node, _Reached | Observation] = {}
         answers = await asyncio.gather(
@@ -287,6 +295,27 @@ class LightClient:
             path.take(raw_header_of(await node.call("debug_getRawHeader", hex(path.wanted))))
         return path.trusted
 
+    async def read_present(self, read: Callable[[Header], Awaitable[Value]]) -> Value:
+        """Return what ``read`` proves under the verified head, or under a newer one.
+
+        A node that keeps no past states can prove the head alone, and the head moves on while we
+        read: then we follow and read anew. Without a newer head the failure stands.
+
+        Raises:
+            NoVerifiedAnswer: Nothing was proven under any head.
+
+        Spec: LIGHT-READ, LIGHT-PRESENT.
+        """
+        for _ in range(HEAD_TRIES_MAX):
+            header = self.trust.head
+            try:
+                return await read(header)
+            except NoVerifiedAnswer:
+                await self.sync()
+                if self.trust.head.height == header.height:
+                    raise
+        return await read(self.trust.head)
+
     async def account(
         self, address: Address, slots: Sequence[int] = (), *, under: Header | None = None
     ) -> Proven[ProvenAccount]:
@@ -302,7 +331,14 @@ class LightClient:
 
         Spec: LIGHT-READ, LIGHT-PROOF.
         """
-        header, wanted = under or self.trust.head, tuple(slots)
+        if under is None:
+            return await self.read_present(lambda header: self._account(address, slots, header))
+        return await self._account(address, slots, under)
+
+    async def _account(
+        self, address: Address, slots: Sequence[int], header: Header
+    ) -> Proven[ProvenAccount]:
+        wanted = tuple(slots)
 
         async def ask(node: Node) -> ProvenAccount:
             answer = await node.call(
@@ -324,7 +360,10 @@ class LightClient:
 
         Spec: LIGHT-READ, LIGHT-PROOF.
         """
-        account = await self.account(address)
+        return await self.read_present(lambda header: self._code(address, header))
+
+    async def _code(self, address: Address, header: Header) -> Proven[bytes]:
+        account = await self._account(address, (), header)
         height = hex(account.header.height)
 
         async def ask(node: Node) -> bytes:

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from clients.core.light_client import LightClient, Observation, Proven
 from clients.core.proofs import ProvenAccount
+from node.primitives.header import Header
 from node.primitives.trie import InvalidProof
 from node.primitives.types import Address, Hash32
 from node.storage.view import Account, StateView
@@ -67,15 +68,20 @@ class ProvenView:
 
 
 async def read_proven(client: LightClient, read: Callable[[StateView], Value]) -> Proven[Value]:
-    """Return what ``read`` finds in the state at the verified head.
+    """Return what ``read`` finds in the state at one verified head, the newest if need be.
 
     Raises:
         NoVerifiedAnswer: No node proved what it reads.
         InvalidProof: It goes on missing more, round after round.
 
-    Spec: LIGHT-READ, LIGHT-PROOF.
+    Spec: LIGHT-READ, LIGHT-PROOF, LIGHT-PRESENT.
     """
-    header = client.trust.head
+    return await client.read_present(lambda header: _read_under(client, header, read))
+
+
+async def _read_under(
+    client: LightClient, header: Header, read: Callable[[StateView], Value]
+) -> Proven[Value]:
     view = ProvenView(header.state_root)
     observations: list[Observation] = []
     delivered = ""

@@ -29,6 +29,18 @@ ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The contracts, and which addresses each is created with."""
 
+PRELOADED: Final = (
+    "node.cli.main",
+    "node.cli.node",
+    "node.cli.chain",
+    "services.cli",
+    "services.relay.service",
+    "services.election.service",
+    "services.election.trustee.custodian_command",
+    "services.election.commission.attestor_server",
+)
+"""What processes of an election import; loaded once for all of them."""
+
 CREATE_GAS: Final = 8_000_000
 HOLD_TIMEOUT_S: Final = 1_200.0
 """Longest a small election may take, on a machine that does much else."""

@@ -25,7 +25,7 @@ from node.cli.network import (
     start_services,
     wait_for_block,
 )
-from node.cli.network_elections import hold_election, lay_out_elections
+from node.cli.network_elections import PRELOADED, hold_election, lay_out_elections
 from node.cli.network_services import RECEIPT_TIMEOUT_S, try_services, wait_for_receipt
 from node.cli.output import Output
 from node.consensus.seals import check_commit_seals
@@ -37,12 +37,24 @@ from node.primitives.trie import ordered_key, verify_proof
 from node.runtime.localnet import CHAIN_ID, LocalNetwork, LocalNode, LocalPlan
 from node.runtime.localprocess import LocalProcess, stop_all
 from node.runtime.localservices import find_companions, find_services
+from node.runtime.nursery import nursery
 
 TRIALS: Final = {
     "notice": "a resident's notice, on the ledger and proven",
     "identity": "a resident's card, bound, and the status on the ledger, proven",
 }
 """What each trial of the services shows."""
+
+PRELOADED_TRIALS: Final = (
+    "services.example.service",
+    "services.hub.service",
+    "services.sim.pki.service",
+    "services.local_identity",
+    "services.local_trial",
+    "services.election_localnet",
+    "services.election_trial",
+)
+"""What the other services and the trials import."""
 
 DEMONSTRATION_CODE: Final = bytes.fromhex("600a600c600039600a6000f3602a60005260206000f3")
 """Init code of a contract of ten bytes that answers every call with 42."""
@@ -79,7 +91,7 @@ def command(
     """Start the network, send a transaction, prove it, and stay until Ctrl-C."""
     plan = LocalPlan(block_period_s=period, heartbeat_s=max(HEARTBEAT_S, period), rpc_port=rpc_port)
     network = open_network(directory, plan)
-    with _interruptible() as stopped:
+    with _interruptible() as stopped, nursery((*PRELOADED, *PRELOADED_TRIALS)):
         try:
             for node in network.nodes:
                 network.start(node)

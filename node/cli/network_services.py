@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from contracts.artifact import load_artifact
@@ -19,6 +20,7 @@ from node.cli.output import Output
 from node.primitives.errors import Misconfigured, Unavailable
 from node.primitives.transaction import sign_transaction
 from node.runtime.localnet import CHAIN_ID, LocalNetwork, LocalNode
+from node.runtime.nursery import current_nursery
 
 ANCHORS: Final = "Anchors"
 IDENTITY_STATUS: Final = "IdentityStatus"
@@ -129,10 +131,26 @@ def run_command(*words: str, timeout_s: float = COMMAND_TIMEOUT_S, is_heard: boo
         Misconfigured: It fails; the message is its own.
         Unavailable: It takes too long.
     """
+    everything = ("--json", "service", *words)
+    nursery = current_nursery()
+    if nursery is not None:
+        with TemporaryDirectory(prefix="daicho-") as folder:
+            output, errors = Path(folder) / "output", Path(folder) / "errors"
+            output.touch()
+            errors.touch()
+            failed = nursery.run(
+                everything,
+                output=output,
+                errors=None if is_heard else errors,
+                timeout_s=timeout_s,
+            )
+            return _output_of(
+                words[0], failed, output.read_text("utf-8"), errors.read_text("utf-8")
+            )
     code = "import sys\nfrom node.cli.main import main\nsys.exit(main())"
     try:
         done = subprocess.run(  # noqa: S603  (our own interpreter and module)
-            [sys.executable, "-c", code, "--json", "service", *words],
+            [sys.executable, "-c", code, *everything],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=None if is_heard else subprocess.PIPE,
@@ -146,7 +164,17 @@ def run_command(*words: str, timeout_s: float = COMMAND_TIMEOUT_S, is_heard: boo
             f"daicho service {words[0]}: not done after {timeout_s:.0f} s; read the logs "
             "with daicho network logs"
         ) from error
-    if done.returncode:
-        told = done.stderr.strip() if done.stderr else "failed; it says why above"
-        raise Misconfigured(f"daicho service {words[0]}: {told}")
-    return done.stdout
+    return _output_of(words[0], done.returncode, done.stdout, done.stderr or "")
+
+
+def _output_of(command: str, code: int, output: str, errors: str) -> str:
+    """Return what a command printed.
+
+    Raises:
+        Misconfigured: It failed.
+    """
+    if code:
+        raise Misconfigured(
+            f"daicho service {command}: {errors.strip() or 'failed; it says why above'}"
+        )
+    return output

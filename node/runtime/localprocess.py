@@ -1,7 +1,7 @@
 """A `daicho` process that outlives the command that started it: found again, signalled, stopped.
 
-Known by a file with its process id and by its settings file on its command line, so that another
-process which was given the same id is never taken for it.
+Known by a file with its process id and the moment it was started, so that another process which was
+given the same id is never taken for it.
 """
 
 import os
@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from node.primitives.errors import Unavailable
+from node.runtime.nursery import NurseryChild, current_nursery
+
+STARTED_AT: Final = 19
+"""Place of the start among the fields of `/proc/PID/stat` after the name."""
 
 STOP_TIMEOUT_S: Final = 45.0
 """Longest a process may take to end; a service lets running requests end first."""
@@ -42,7 +46,7 @@ class LocalProcess:
     def __init__(self, program: LocalProgram) -> None:
         """Hold the program; nothing is started."""
         self.program = program
-        self._started: subprocess.Popen[bytes] | None = None
+        self._started: subprocess.Popen[bytes] | NurseryChild | None = None
 
     @property
     def id(self) -> int | None:
@@ -50,11 +54,10 @@ class LocalProcess:
         if self._started is not None:
             return self._started.pid if self._started.poll() is None else None
         try:
-            pid = int(self.program.pid_path.read_text(encoding="ascii"))
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            pid, moment = map(int, self.program.pid_path.read_text(encoding="ascii").split())
         except (OSError, ValueError):
             return None
-        return pid if str(self.program.settings_path).encode() in command else None
+        return pid if moment and moment == _moment_of(pid) else None
 
     def start(self, prelude: str = "") -> None:
         """Start the process unless it runs already.
@@ -65,9 +68,22 @@ class LocalProcess:
         """
         if self.id is not None:
             return
+        self._started = self._copy(prelude) or self._new(prelude)
+        pid = self._started.pid
+        self.program.pid_path.write_text(f"{pid} {_moment_of(pid)}\n", encoding="ascii")
+
+    def _copy(self, prelude: str) -> NurseryChild | None:
+        """Start the process from the nursery, if there is one."""
+        nursery = current_nursery()
+        if nursery is None:
+            return None
+        log = self.program.log_path
+        return nursery.start(self.program.words, output=log, errors=log, prelude=prelude)
+
+    def _new(self, prelude: str) -> subprocess.Popen[bytes]:
         code = f"{prelude}\nimport sys\nfrom node.cli.main import main\nsys.exit(main())"
         with self.program.log_path.open("ab") as log:
-            self._started = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
+            return subprocess.Popen(  # noqa: S603  (our own interpreter and module)
                 [sys.executable, "-c", code, *self.program.words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -75,7 +91,6 @@ class LocalProcess:
                 start_new_session=True,
                 cwd=Path(__file__).parents[2],
             )
-        self.program.pid_path.write_text(f"{self._started.pid}\n", encoding="ascii")
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if it runs."""
@@ -98,6 +113,17 @@ class LocalProcess:
         started, self._started = self._started, None
         self.program.pid_path.unlink(missing_ok=True)
         return None if started is None else started.returncode
+
+
+def _moment_of(pid: int) -> int:
+    """Return when a process was started, in ticks since the machine was; 0 when there is none."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    # The name in brackets may hold anything; the start is the 22nd field.
+    fields = told.rpartition(")")[2].split()
+    return 0 if fields[0] == "Z" else int(fields[STARTED_AT])
 
 
 def stop_all(processes: Sequence[LocalProcess]) -> None:

@@ -10,11 +10,13 @@ business, which stand above the node and are started as commands.
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from node.primitives.errors import Misconfigured
 from node.runtime.localprocess import LocalProcess, LocalProgram
+from node.runtime.nursery import current_nursery
 
 SERVICES: Final = "services"
 SETTINGS_FILE: Final = "service.toml"
@@ -50,8 +52,20 @@ def start_service(process: LocalProcess, prelude: str = "") -> None:
         return
     program = process.program
     words = (*program.words[:2], "migrate", *program.words[3:])
+    if _migrate(program, words, prelude):
+        raise Misconfigured(f"{program.name} does not start; read {program.log_path}")
+    process.start(prelude)
+
+
+def _migrate(program: LocalProgram, words: Sequence[str], prelude: str) -> int:
+    log_path = program.log_path
+    nursery = current_nursery()
+    if nursery is not None:
+        return nursery.run(
+            words, output=log_path, errors=log_path, timeout_s=MIGRATE_TIMEOUT_S, prelude=prelude
+        )
     code = f"{prelude}\nimport sys\nfrom node.cli.main import main\nsys.exit(main())"
-    with program.log_path.open("ab") as log:
+    with log_path.open("ab") as log:
         done = subprocess.run(  # noqa: S603  (our own interpreter and module)
             [sys.executable, "-c", code, *words],
             stdin=subprocess.DEVNULL,
@@ -61,9 +75,7 @@ def start_service(process: LocalProcess, prelude: str = "") -> None:
             cwd=Path(__file__).parents[2],
             check=False,
         )
-    if done.returncode:
-        raise Misconfigured(f"{program.name} does not start; read {program.log_path}")
-    process.start(prelude)
+    return done.returncode
 
 
 def find_address(process: LocalProcess) -> str:

@@ -20,6 +20,7 @@ from services.election.board.contracts import Contracts
 from services.election.board.files import FileStore
 from services.election.board.library import Library
 from services.election.board.progress import ProgressBoard
+from services.election.board.pulse import Pulse
 from services.election.board.store import BoardStore
 from services.election.settings import ElectionSettings
 from services.kit.events import Event
@@ -72,6 +73,8 @@ class Context:
     """Where heavy work runs, in processes of their own."""
     progress: ProgressBoard
     """What is being worked on, for people."""
+    pulse: Pulse
+    """Wakes the workers when the board has news."""
 
     async def call_contract(
         self,

@@ -14,6 +14,7 @@ from services.election.board.contracts import Contracts
 from services.election.board.files import FileStore
 from services.election.board.library import HttpPeers, Library, Peers
 from services.election.board.progress import ProgressBoard
+from services.election.board.pulse import Pulse
 from services.election.board.store import BoardStore
 from services.election.parts import Context, Part, part_modules
 from services.election.settings import ElectionSettings
@@ -83,6 +84,7 @@ def build_context(
         library=Library(files, board, peers or _http_peers(settings, resources)),
         executor=executor,
         progress=ProgressBoard(),
+        pulse=Pulse(),
     )
 
 

@@ -2,26 +2,35 @@
 
 Four municipalities; three races; some vote again, some lose their device, some vote on paper in the
 end. One relay takes ballots, signs for them and forgets them; one mixer replaces a row; one trustee
-is killed after the freeze and stays away. The record is recomputed by the auditors' program.
+is killed after voting and stays away. Then auditors recompute the record, with the chain and in
+another language, and refuse a manipulated copy.
 
-CAST-RECEIPT, VOTE-EVIDENCE, TALLY-ROUND, TALLY-SHARE, ELECTION-PUBLISH (cases 54, 55, 62, 88).
+CAST-RECEIPT, VOTE-EVIDENCE, TALLY-ROUND, TALLY-SHARE, ELECTION-PUBLISH, AUDIT-ELECTION (cases 54,
+55, 62, 88).
 """
 
 import asyncio
+import json
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
-from node.cli.network_elections import create_election_contracts
+from node.cli.network_elections import PRELOADED, create_election_contracts
 from node.cli.network_services import create_contracts
+from node.primitives.canonical import encode_canonical
 from node.runtime.localprocess import LocalProcess, stop_all
 from node.runtime.localservices import find_companions, find_services
+from node.runtime.nursery import Nursery, nursery
 from services.election_localnet import (
     ElectionNetwork,
     find_network,
@@ -30,10 +39,11 @@ from services.election_localnet import (
 )
 from services.election_trial import Trial
 from services.election_trial_cast import TrialPlan
+from tests.support.javascript import verify_election
 from tests.support.network import PLAN, TrialNetwork, running
 
-VOTERS = int(os.environ.get("DAICHO_MOCK_VOTERS", "12"))
-"""How many take part."""
+VOTERS = 12
+VOTERS_NIGHTLY = int(os.environ.get("DAICHO_MOCK_VOTERS", "60"))
 
 RACES = (
     (1, "市長", ("青木", "馬場", "千葉")),
@@ -67,6 +77,26 @@ kind._heavy = bent
 
 PRELUDES = {2: CHEATING_MIXER, 3: LYING_RELAY}
 CRASHED = 4
+
+COMMAND_TIMEOUT_S = 600.0
+
+MANIPULATED = {"election.results.counts", "election.results.hashes"}
+"""Checks that notice numbers which are not those of the votes."""
+
+
+def plan_of(voters: int) -> TrialPlan:
+    return TrialPlan(
+        voters=voters,
+        revotes=max(2, voters // 5),
+        papers=max(1, voters // 10),
+        reenrolled=max(1, voters // 10),
+        races=RACES,
+        styles=STYLES,
+        mixers=(2, 1, 3, 4),
+        min_mixes=2,
+        mix_time_s=30,
+        cast_blocks=30,
+    )
 
 
 @contextmanager
@@ -109,40 +139,107 @@ def kill_trustee(network: TrialNetwork, tenant: str) -> None:
             process.stop(signal.SIGKILL)
 
 
-@pytest.mark.nightly
-async def test_a_disturbed_election_is_counted_exactly_as_voted() -> None:
-    plan = TrialPlan(
-        voters=VOTERS,
-        revotes=max(2, VOTERS // 5),
-        papers=max(1, VOTERS // 10),
-        reenrolled=max(1, VOTERS // 10),
-        races=RACES,
-        styles=STYLES,
-        mixers=(2, 1, 3, 4),
-        min_mixes=2,
-        mix_time_s=45,
-        window_s=150,
-        cast_blocks=30,
-    )
+@dataclass(frozen=True)
+class Held:
+    """An election that is over."""
+
+    eid: str
+    shown: Mapping[str, Any]
+    state: Mapping[str, Any]
+    blamed: set[str]
+    record: Path
+    bundle: Path
+
+
+async def hold(
+    network: TrialNetwork, laid_out: ElectionNetwork, forked: Nursery, plan: TrialPlan
+) -> Held:
+    """Hold the election, kill a trustee when the box is closed, and export the chain."""
+    async with AsyncExitStack() as stack:
+        trial = Trial(laid_out, plan, print)
+        await trial.open(stack)
+        await trial.prepare()
+        await trial.vote()
+        await trial.wait_for_phase("closed", "tally", "done")
+        kill_trustee(network, laid_out.towns[CRASHED - 1].town.tenant)
+        shown = await trial.count()
+        eid = trial.manifest.eid.hex()
+        state = await trial.get(laid_out.towns[0], f"/elections/{eid}")
+    node = network.nodes[1]
+    network.local.stop(node)
+    bundle = network.local.root / "chain.bundle"
+    words = ("chain", "export", str(bundle), "--config", str(node.settings_path), "--unsigned")
+    assert run(forked, *words)[0] == 0
+    return Held(eid, shown, state, trial.blamed, Path(str(shown["record"])), bundle)
+
+
+def run(forked: Nursery, *words: str) -> tuple[int, str]:
+    """Run a `daicho` command; return its exit code and what it printed."""
+    with TemporaryDirectory() as folder:
+        output, errors = Path(folder) / "output", Path(folder) / "errors"
+        code = forked.run(words, output=output, errors=errors, timeout_s=COMMAND_TIMEOUT_S)
+        print(errors.read_text(encoding="utf-8"))
+        return code, output.read_text(encoding="utf-8")
+
+
+def audit(forked: Nursery, held: Held, record: Path) -> tuple[int, set[str]]:
+    """Audit a record against the chain, as auditors do; return the exit code and what failed."""
+    where = ("--record", str(record), "--chain", str(held.bundle))
+    code, told = run(forked, "--json", "audit", "election", held.eid, *where)
+    return code, failed({each["name"]: each for each in json.loads(told)["checks"]})
+
+
+def manipulate(record: Path, copy: Path) -> None:
+    """Copy a record and move one vote to another candidate, with every digest made to fit."""
+    shutil.copytree(record, copy)
+    chain = json.loads((copy / "chain.json").read_bytes())
+    numbers = next(each for each in chain["results"] if each["race"] == 1)["numbers"]
+    at = next(place for place, number in enumerate(numbers) if number)
+    numbers[at] -= 1
+    numbers[(at + 1) % 4] += 1
+    data = encode_canonical(chain)
+    (copy / "chain.json").write_bytes(data)
+    index = json.loads((copy / "record.json").read_bytes())
+    listed = next(each for each in index["files"] if each["path"] == "chain.json")
+    listed.update(size=len(data), sha256=sha256(data).hexdigest())
+    (copy / "record.json").write_bytes(encode_canonical(index))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "voters",
+    [
+        pytest.param(VOTERS, id="small"),
+        pytest.param(VOTERS_NIGHTLY, id="large", marks=pytest.mark.nightly),
+    ],
+)
+async def test_a_disturbed_election_is_counted_exactly_as_voted(voters: int) -> None:
     # Paths of Unix sockets are short, shorter than pytest's own folders.
     with (
         TemporaryDirectory(prefix="daicho-") as folder,
+        nursery(PRELOADED) as forked,
         running(Path(folder), PLAN) as network,
         elections(network) as laid_out,
     ):
-        async with AsyncExitStack() as stack:
-            trial = Trial(laid_out, plan, print)
-            await trial.open(stack)
-            await trial.prepare()
-            await trial.vote()
-            crashed = laid_out.towns[CRASHED - 1]
-            await trial.wait_for_phase("closed", "tally", "done")
-            kill_trustee(network, crashed.town.tenant)
-            shown = await trial.count()
-            state = await trial.get(laid_out.towns[0], f"/elections/{trial.manifest.eid.hex()}")
+        held = await hold(network, laid_out, forked, plan_of(voters))
 
-    assert trial.blamed == {laid_out.towns[2].town.name}
-    rounds = [each for tally in state["lists"] for each in tally["rounds"]]
-    assert any(each["mixer"] == 2 and each["is_valid"] is False for each in rounds)
-    assert all(CRASHED not in tally["shares"] for tally in state["lists"])
-    assert "equal to the choices" in str(shown["verified"])
+        assert held.blamed == {laid_out.towns[2].town.name}
+        rounds = [each for tally in held.state["lists"] for each in tally["rounds"]]
+        assert any(each["mixer"] == 2 and each["is_valid"] is False for each in rounds)
+        assert all(CRASHED not in tally["shares"] for tally in held.state["lists"])
+        assert "equal to the choices" in str(held.shown["verified"])
+
+        bent = Path(folder) / "bent"
+        manipulate(held.record, bent)
+        assert audit(forked, held, held.record) == (0, set())
+        code, found = audit(forked, held, bent)
+        assert (code, found) == (1, {"election.chain", *MANIPULATED})
+        code, answers = verify_election(held.record)
+        assert (code, failed(answers)) == (0, set())
+        code, answers = verify_election(bent)
+        assert (code, failed(answers)) == (1, MANIPULATED)
+
+
+def failed(answers: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Return the checks that an auditor's program found unmet."""
+    return {name for name, each in answers.items() if each["verdict"] == "failed"}

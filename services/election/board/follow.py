@@ -55,6 +55,12 @@ class Board:
         """Hold where rows go and which contracts count."""
         self._store = store
         self._contracts = contracts
+        self._has_news = False
+
+    def tell_news(self) -> bool:
+        """Tell whether there was anything but ballots since this was asked last."""
+        found, self._has_news = self._has_news, False
+        return found
 
     async def take(self, tx: AsyncConnection, block: FinalBlock) -> None:
         """Keep what a block says; a handler of the follower."""
@@ -64,6 +70,7 @@ class Board:
             rows += self._rows_of(block.header, outcome, at)
             at += len(outcome.receipt.logs)
         await self._store.add_rows(tx, rows)
+        self._has_news |= any(table is FACTS for table, _ in rows)
 
     def _rows_of(self, header: Header, outcome: ProvenReceipt, at: int) -> list[Row]:
         """Return the rows of one transaction, whose first log is the block's ``at``-th."""

@@ -16,8 +16,8 @@ from services.kit.supervision import BackgroundTask
 
 MIGRATIONS: Path | None = Path(__file__).parent / "migrations"
 
-POLL_S: Final = 2.0
-"""Pause at the head."""
+POLL_MAX_S: Final = 2.0
+"""Longest pause at the head; shorter where blocks come faster."""
 
 FETCH_POLL_S: Final = 10.0
 """Pause between two looks for missing files."""
@@ -92,13 +92,20 @@ class _Following:
         """Follow; a task."""
         context = self._context
         settings, clock = context.settings, context.resources.clock
-        genesis = parse_genesis(settings.genesis_file.read_bytes()).header
+        genesis = parse_genesis(settings.genesis_file.read_bytes())
+        pause_s = min(POLL_MAX_S, genesis.profile.block_period_s)
         board = Board(context.board, context.contracts)
         addresses = [(node.name, node.url) for node in settings.nodes]
         async with http_nodes(addresses) as nodes:
             follower = await open_board_follower(
-                context.board, context.contracts, nodes=tuple(nodes), genesis=genesis, clock=clock
+                context.board,
+                context.contracts,
+                nodes=tuple(nodes),
+                genesis=genesis.header,
+                clock=clock,
             )
             while True:
                 await follower.follow_to_head(board.take)
-                await clock.sleep(POLL_S)
+                if board.tell_news():
+                    context.pulse.beat()
+                await clock.sleep(pause_s)

@@ -69,9 +69,10 @@ class Duties:
 
     async def run(self) -> None:
         """Do what is due, for ever; a task."""
+        news = self._context.pulse.listen()
         while True:
             await self.run_once()
-            await self._registrar.clock.sleep(POLL_S)
+            await news.wait(self._registrar.clock, POLL_S)
 
     async def run_once(self) -> None:
         """Do what is due of every roll; trouble of one does not keep another waiting."""

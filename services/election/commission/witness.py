@@ -66,9 +66,10 @@ class Witness:
 
     async def run(self) -> None:
         """Witness for ever; a task."""
+        news = self._context.pulse.listen()
         while True:
             await self.run_once()
-            await self._context.resources.clock.sleep(POLL_S)
+            await news.wait(self._context.resources.clock, POLL_S)
 
     async def run_once(self) -> None:
         """Check and confirm what is new in every election this municipality witnesses."""

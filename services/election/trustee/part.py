@@ -22,7 +22,7 @@ from services.kit.supervision import BackgroundTask
 MIGRATIONS: Path | None = Path(__file__).parent / "migrations"
 
 POLL_S: Final = 3.0
-"""Pause between two looks."""
+"""Longest pause between two looks."""
 
 _log = Log("election-trustee")
 
@@ -63,9 +63,10 @@ class TrusteeWorker:
 
     async def run(self) -> None:
         """Look for ever; a task."""
+        news = self._context.pulse.listen()
         while True:
             await self.look()
-            await self._context.resources.clock.sleep(POLL_S)
+            await news.wait(self._context.resources.clock, POLL_S)
 
     async def look(self) -> None:
         """Look once; trouble with one draft or election does not stop the others."""

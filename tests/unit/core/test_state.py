@@ -1,4 +1,4 @@
-"""LIGHT-READ, LIGHT-PROOF: a reader of roles, run over a real port on proven values only."""
+"""LIGHT-READ, LIGHT-PROOF, LIGHT-PRESENT: a reader of roles, on proven values only."""
 
 from collections.abc import AsyncIterator
 
@@ -91,6 +91,34 @@ async def test_a_liars_role_is_not_believed(client: LightClient) -> None:
 
     with pytest.raises(NoVerifiedAnswer):
         await read_proven(liar, lambda view: read_standing(view, GOVERNOR_KEY.address))
+
+
+async def test_a_read_overtaken_by_a_block_begins_anew_at_the_new_head(client: LightClient) -> None:
+    """A node that proves its head alone, and makes a block under the reader's hands."""
+    under: list[int] = []
+
+    def prove_head_alone(method: str, params: tuple[object, ...], answer: object) -> object:
+        if method != "eth_getProof":
+            return answer
+        under.append(int(str(params[2]), 16))
+        if len(under) == 2:
+            CHAIN.mine()
+        is_head = under[-1] == CHAIN.ledger.head.height
+        return answer if is_head else {"accountProof": [], "storageProof": []}
+
+    moving = LightClient(
+        [Altered(client._nodes[0], prove_head_alone)],
+        client.trust,
+        limits=TrustLimits(),
+        now_s=lambda: CHAIN.now_s,
+    )
+
+    found = await read_proven(moving, lambda view: read_standing(view, GOVERNOR_KEY.address))
+
+    assert found.value == read_standing(CHAIN.ledger.view, GOVERNOR_KEY.address)
+    assert found.header == CHAIN.ledger.head
+    assert len(set(under)) == 2
+    assert under == sorted(under)
 
 
 def test_code_is_not_read_through_a_proven_view() -> None:
