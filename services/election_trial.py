@@ -406,9 +406,11 @@ class Trial:
         """Ask one service after the other, the commission's last; its word is proven afterwards."""
         for town in reversed(self.network.towns):
             service = ElectionService(town.url, self._http)
-            found = await self._or_none(partial(service.box, self.manifest.eid))
+            found: tuple[bytes, bytes] | None = await self._or_none(
+                partial(service.box, self.manifest.eid)
+            )
             if found is not None:
-                return (bytes(found[0]), bytes(found[1]))
+                return found
         return None
 
     async def _check_only(self, voter: TrialVoter) -> None:
@@ -448,7 +450,7 @@ class Trial:
             is_settled = all(each.progress in SETTLED for each in tracking.ballots)
             return True if is_settled else None
 
-        await self.until("the ballots", look)
+        await self.until("the ballots", partial(self._or_none, look))
         last = device.record.ballots[-1]
         for town in self.network.towns:
             service = ElectionService(town.url, self._http)
