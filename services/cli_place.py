@@ -90,7 +90,7 @@ class Place:
 
     def operator(self) -> Operator:
         """Return who runs the command, for the audit log, and the time."""
-        return Operator(actor=f"operator:{_find_account()}", at=self.clock.now())
+        return Operator(actor=f"operator:{find_account()}", at=self.clock.now())
 
     def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Do ``work`` in one consistent view of the database."""
@@ -214,7 +214,7 @@ def show_page(found: Sequence[T], count: int, number_of: Callable[[T], int]) -> 
     return shown
 
 
-def _find_account() -> str:
+def find_account() -> str:
     """Return the account that logged in, which `sudo` does not change; else the process's own."""
     try:
         return os.getlogin()

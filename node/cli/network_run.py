@@ -29,7 +29,7 @@ from node.cli.network_elections import PRELOADED, hold_election, lay_out_electio
 from node.cli.network_services import RECEIPT_TIMEOUT_S, try_services, wait_for_receipt
 from node.cli.output import Output
 from node.consensus.seals import check_commit_seals
-from node.primitives.errors import Unavailable
+from node.primitives.errors import Misconfigured, Unavailable
 from node.primitives.header import Header, decode_header
 from node.primitives.receipt import decode_receipt
 from node.primitives.transaction import sign_transaction
@@ -56,6 +56,8 @@ PRELOADED_TRIALS: Final = (
 )
 """What the other services and the trials import."""
 
+VOTERS_DEFAULT: Final = 6
+
 DEMONSTRATION_CODE: Final = bytes.fromhex("600a600c600039600a6000f3602a60005260206000f3")
 """Init code of a contract of ten bytes that answers every call with 42."""
 
@@ -80,7 +82,8 @@ DEMONSTRATION_CODE: Final = bytes.fromhex("600a600c600039600a6000f3602a600052602
 @click.option(
     "--voters",
     type=click.IntRange(0, 200),
-    default=0,
+    default=VOTERS_DEFAULT,
+    show_default=True,
     help="Hold a mock election with so many voters; 0 holds none.",
 )
 @click.option("--exit", "is_check", is_flag=True, help="End after the check.")
@@ -89,6 +92,8 @@ def command(
     output: Output, directory: Path, period: int, rpc_port: int, voters: int, is_check: bool
 ) -> None:
     """Start the network, send a transaction, prove it, and stay until Ctrl-C."""
+    if voters == 1:
+        raise Misconfigured("--voters: 0, or 2 at least: one votes on paper in the end")
     plan = LocalPlan(block_period_s=period, heartbeat_s=max(HEARTBEAT_S, period), rpc_port=rpc_port)
     network = open_network(directory, plan)
     with _interruptible() as stopped, nursery((*PRELOADED, *PRELOADED_TRIALS)):

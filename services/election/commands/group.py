@@ -31,6 +31,7 @@ from node.genesis.parse import parse_genesis
 from node.primitives.crypto import sha256
 from node.primitives.errors import InvalidInput, Misconfigured
 from node.settings import read_secret
+from services.cli_place import find_account
 from services.election.board.contracts import encode_call
 from services.election.board.export import export_record
 from services.election.commands.incident import group as incident_group
@@ -39,7 +40,9 @@ from services.election.commands.votes import send_vote
 from services.election.commission.tokens import load_token_key
 from services.election.service import SERVICE, build_context
 from services.election.settings import ElectionSettings
+from services.election.trustee.acts import Acts
 from services.kit.clock import SystemClock
+from services.kit.decisions import Operator
 from services.kit.service import open_resources
 from services.kit.settings import parse_address
 from services.relay.signer import load_key
@@ -242,6 +245,29 @@ def record(output: Output, eid: str, directory: Path, config: Path) -> None:
         return {"files": found.file_count, "height": found.height, "left_out": found.missing}
 
     output.result(asyncio.run(export()))
+
+
+@group.command("resume")
+@click.argument("subject")
+@_CONFIG
+@click.pass_obj
+def resume(output: Output, subject: str, config: Path) -> None:
+    """Have the acts of draft or election SUBJECT that were given up tried once more."""
+    settings = SERVICE.load_settings(config)
+    clock = SystemClock()
+    operator = Operator(actor=f"operator:{find_account()}", at=clock.now())
+
+    async def ask() -> list[dict[str, object]]:
+        async with open_resources(SERVICE, settings, clock=clock) as resources:
+            with ThreadPoolExecutor(1) as pool:
+                acts = Acts(build_context(settings, resources, pool))
+                name = bytes.fromhex(subject)
+                found = await resources.database.transact(
+                    lambda tx: acts.resume(tx, name, operator)
+                )
+        return [{"act": each.name, "attempts": each.attempts} for each in found]
+
+    output.rows(asyncio.run(ask()))
 
 
 group.add_command(incident_group)

@@ -1,5 +1,6 @@
 """The commission's and the witness's parts of the service."""
 
+import asyncio
 import hmac
 from datetime import datetime
 from pathlib import Path
@@ -71,11 +72,15 @@ def _build_commission(context: Context, settings: CommissionSettings) -> Part:
     if not least <= settings.batch_interval_s <= most:
         raise Misconfigured(f"commission.batch_interval_s: give {least} to {most}")
     masters = load_master_keys(settings.master_file)
-    registrar = build_registrar(context, settings, masters, NetworkVerifier(settings))
+    verifier = NetworkVerifier(settings)
+    registrar = build_registrar(context, settings, masters, verifier)
     duties = Duties(context, registrar, batch_interval_s=settings.batch_interval_s)
     return Part(
         sources=build_sources(context, settings, registrar, masters),
-        tasks=(BackgroundTask(name="commission", run=duties.run),),
+        tasks=(
+            BackgroundTask(name="commission", run=duties.run),
+            BackgroundTask(name="revocation", run=verifier.run),
+        ),
         checks=(ReadinessCheck(name="commission", run=duties.check),),
     )
 
@@ -125,7 +130,7 @@ def build_sources(
 
 
 class NetworkVerifier:
-    """A ``DirectVerifier`` whose connection is opened when it is first needed."""
+    """A ``DirectVerifier`` whose connection is open while its task runs."""
 
     def __init__(self, settings: CommissionSettings) -> None:
         """Read the trust store.
@@ -135,7 +140,17 @@ class NetworkVerifier:
         """
         self._store = load_trust_store(settings.authorities)
         self._url = settings.revocation.url
-        self._verifier: DirectVerifier | None = None
+        self._opened: asyncio.Future[DirectVerifier] | None = None
+
+    async def run(self) -> None:
+        """Hold the connection open for ever; a task."""
+        async with aiohttp.ClientSession() as session:
+            opened = self._when_opened()
+            opened.set_result(DirectVerifier(self._store, HttpRevocationSource(session, self._url)))
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._opened = None
 
     async def verify(
         self,
@@ -150,10 +165,13 @@ class NetworkVerifier:
         Raises:
             MalformedCertificate: The certificate does not decode.
         """
-        if self._verifier is None:
-            source = HttpRevocationSource(aiohttp.ClientSession(), self._url)
-            self._verifier = DirectVerifier(self._store, source)
-        return await self._verifier.verify(evidence, kind=kind, method=method, now=now)
+        verifier = await asyncio.shield(self._when_opened())
+        return await verifier.verify(evidence, kind=kind, method=method, now=now)
+
+    def _when_opened(self) -> asyncio.Future[DirectVerifier]:
+        if self._opened is None:
+            self._opened = asyncio.get_running_loop().create_future()
+        return self._opened
 
 
 def _build_witness(context: Context) -> Part:

@@ -12,15 +12,35 @@ from typing import Any, Final
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from node.primitives.errors import Unavailable
 from node.primitives.types import Address
 from services.election.parts import Context
 from services.election.trustee.tables import ACTS, FINDINGS
+from services.kit.decisions import Operator, note_decision
 
 ATTEMPTS_MAX: Final = 5
 """Calls of one act."""
 
 FAILED: Final = ("failed", "replaced")
 """States of a call that will take no effect."""
+
+
+class ActGivenUp(Unavailable):
+    """The ledger refused an act of this trustee time after time; an officer has it tried again."""
+
+    code = "election.act_given_up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """An act that is not tried again by itself."""
+
+    subject: bytes
+    """Draft or election."""
+    name: str
+    """Which act."""
+    attempts: int
+    """How often it was tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +74,56 @@ class Acts:
                 return True
             state = await self._context.call_state(tx, _operation(subject, name, row.attempt))
         if state in FAILED and row.attempt < ATTEMPTS_MAX:
-            again = Act(
-                subject=subject,
-                name=name,
-                contract=Address(bytes(row.contract)),
-                data=bytes(row.data),
-            )
-            await database.transact(lambda tx: self._ask(tx, again, row.attempt + 1))
+            await database.transact(lambda tx: self._ask(tx, _act_of(row), row.attempt + 1))
         return False
+
+    async def list_given_up(self, tx: AsyncConnection) -> tuple[GivenUp, ...]:
+        """Return the acts whose last call failed and that are not tried again by themselves."""
+        query = select(ACTS).where(
+            ACTS.c.tenant == self._context.tenant, ACTS.c.attempt >= ATTEMPTS_MAX
+        )
+        found = []
+        for row in (await tx.execute(query.order_by(ACTS.c.subject, ACTS.c.act))).all():
+            subject = bytes(row.subject)
+            state = await self._context.call_state(tx, _operation(subject, row.act, row.attempt))
+            if state in FAILED:
+                found.append(GivenUp(subject=subject, name=row.act, attempts=row.attempt))
+        return tuple(found)
+
+    async def resume(
+        self, tx: AsyncConnection, subject: bytes, operator: Operator
+    ) -> tuple[GivenUp, ...]:
+        """Ask once more for every act of a draft or election that was given up; return them."""
+        resumed = [each for each in await self.list_given_up(tx) if each.subject == subject]
+        for each in resumed:
+            row = await self._find(tx, subject, each.name)
+            assert row is not None
+            await self._ask(tx, _act_of(row), row.attempt + 1)
+            await note_decision(
+                tx,
+                operator,
+                tenant=self._context.tenant,
+                action="act.resumed",
+                about=f"{subject.hex()} {each.name} {row.attempt + 1}",
+            )
+        return tuple(resumed)
+
+    async def check(self) -> str:
+        """Say whether every act went through or is still tried; a readiness check.
+
+        Raises:
+            ActGivenUp: One was given up.
+        """
+        async with self._context.resources.database.read() as tx:
+            given_up = await self.list_given_up(tx)
+        if given_up:
+            first = given_up[0]
+            raise ActGivenUp(
+                f"{len(given_up)} acts given up, among them '{first.name}' of "
+                f"{first.subject.hex()[:16]} after {first.attempts} tries; find out why, then "
+                "daicho election resume"
+            )
+        return "every act went through or is tried"
 
     async def do(self, act: Act) -> None:
         """Write an act down and ask for its call; nothing when it was done before."""
@@ -128,6 +190,15 @@ class Acts:
             "why": why[:500],
         }
         await self._context.resources.database.transact(lambda tx: _insert_finding(tx, values))
+
+
+def _act_of(row: Row[Any]) -> Act:
+    return Act(
+        subject=bytes(row.subject),
+        name=row.act,
+        contract=Address(bytes(row.contract)),
+        data=bytes(row.data),
+    )
 
 
 async def _insert_finding(tx: AsyncConnection, values: Mapping[str, object]) -> None:

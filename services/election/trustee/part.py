@@ -17,6 +17,7 @@ from services.election.trustee.custodian import Custodian
 from services.election.trustee.operations import TrusteeOperations
 from services.election.trustee.remote_custodian import RemoteCustodian
 from services.election.trustee.tally import TallyParts, TallyWorker
+from services.kit.health import ReadinessCheck
 from services.kit.supervision import BackgroundTask
 
 MIGRATIONS: Path | None = Path(__file__).parent / "migrations"
@@ -38,6 +39,7 @@ def build_part(context: Context) -> Part | None:
     return Part(
         sources=(TrusteeOperations(context, worker.ceremonies),),
         tasks=(BackgroundTask(name="trustee", run=worker.run),),
+        checks=(ReadinessCheck(name="trustee acts", run=worker.acts.check),),
     )
 
 
@@ -47,6 +49,7 @@ class TrusteeWorker:
     def __init__(self, context: Context, custodian: Custodian, *, node: Point) -> None:
         """Hold the workers."""
         acts = Acts(context)
+        self.acts = acts
         self._context = context
         self.ceremonies = CeremonyWorker(
             CeremonyParts(
