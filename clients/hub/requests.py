@@ -81,6 +81,7 @@ def token_request_text(
     thumbprint: str,
     issued_at: datetime,
     nonce: str,
+    grant: str | None = None,
 ) -> bytes:
     """Return what the device key signs to be given a token.
 
@@ -92,7 +93,9 @@ def token_request_text(
         thumbprint: RFC 7638, of the key that proofs will be made with.
         issued_at: When, to the second.
         nonce: 32 hexadecimal digits.
+        grant: Under which grant the device's owner acts for another; None for oneself.
     """
+    acting = () if grant is None else (f"Grant: {grant}",)
     return "\n".join(
         (
             "DAICHO TOKEN REQUEST 1",
@@ -100,6 +103,7 @@ def token_request_text(
             f"Device: 0x{device.hex()}",
             f"Service: {service}",
             f"Purposes: {' '.join(sorted(purposes))}",
+            *acting,
             f"Key: {thumbprint}",
             f"Issued: {write_instant(issued_at)}",
             f"Nonce: {nonce}",

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node.primitives.types import Address
 from services.example import notices
 from services.kit.audit import AuditEntry, record
-from services.kit.auth import Access
+from services.kit.auth import Access, Delegation
 from services.kit.documents import Document, Line
 from services.kit.envelope import Envelope
 from services.kit.events import Event
@@ -20,7 +20,7 @@ from services.kit.once import once
 from services.kit.operations import Call, operation
 from services.kit.outbox import intend, publish
 from services.kit.problems import NotFound
-from services.kit.reads import reference_of, role_of
+from services.kit.reads import actor_of, reference_of, role_of
 from services.kit.service import Resources
 
 NOTICE_POSTED: Final = "jp.daicho.example.notice-posted.v1"
@@ -82,13 +82,14 @@ class Board:
         purpose="board.write",
         proofing_level=2,
         authentication_level=2,
+        delegation=Delegation.ANYWHERE,
         request=NewNotice,
         response=Notice,
         status=201,
         needs_idempotency_key=True,
     )
     async def post_notice(self, call: Call[NewNotice, None]) -> Notice:
-        """Put a notice up."""
+        """Put a notice up, for oneself or for whom one acts; the audit log names both."""
         return await once(
             call,
             database=self._resources.database,
@@ -128,7 +129,7 @@ class Board:
             AuditEntry(
                 tenant=call.tenant,
                 time=call.at,
-                actor=reference_of(call.caller),
+                actor=actor_of(call.caller),
                 role=role_of(call.caller),
                 purpose=call.purpose,
                 action="notice.posted",

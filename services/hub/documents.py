@@ -121,6 +121,7 @@ class TokenAsked(Document):
     key: PublicKey
     issued_at: Instant
     nonce: Hex16
+    grant: Hex16 | None = None
     signature: SignatureText
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from clients.hub.requests import write_instant
 from clients.identity.statement import MalformedStatement, Purpose
 from services.hub import people
@@ -22,11 +24,14 @@ from services.hub.documents import (
     TokenAnswer,
     TokenAsked,
 )
+from services.hub.grants import find_usable_grant, open_place
+from services.hub.history import note_query
 from services.hub.issuing import (
     CARD_LEVEL,
     DEVICE_LEVEL,
     REQUEST_AGE_MAX,
     SKEW,
+    Acting,
     Issuer,
     TokenRequest,
     is_recent,
@@ -37,6 +42,7 @@ from services.hub.refusals import (
     BindingUnknown,
     DeviceInactive,
     DeviceTaken,
+    GrantRefused,
     NotEnrolled,
     OtherResident,
     RequestRefused,
@@ -46,6 +52,7 @@ from services.hub.refusals import (
     TooManyDevices,
     UnknownService,
 )
+from services.hub.settings import HUB
 from services.hub.showing import (
     read_address,
     read_instant,
@@ -58,6 +65,7 @@ from services.hub.showing import (
 )
 from services.hub.statements import Proven
 from services.kit.auth import Access
+from services.kit.events import from_milliseconds
 from services.kit.keys import UnusableKey, public_document
 from services.kit.operations import Call, operation
 from services.kit.problems import InvalidRequest
@@ -201,6 +209,7 @@ class Enrolment:
         refusals=[
             RequestRefused,
             DeviceInactive,
+            GrantRefused,
             ResidentStopped,
             UnknownService,
             UnusableKey,
@@ -208,7 +217,7 @@ class Enrolment:
         ],
     )
     async def issue_token(self, call: Call[TokenAsked, None]) -> TokenAnswer:
-        """Give a bound device a token for a service."""
+        """Give a bound device a token for a service, for its owner or whom the owner acts for."""
         wish = call.body
         key = read_key(wish.key)
         self._issuer.sector_of(wish.audience, wish.purposes)
@@ -220,9 +229,12 @@ class Enrolment:
             thumbprint=key.thumbprint(),
             issued_at=read_instant(wish.issued_at),
             nonce=wish.nonce,
+            grant=wish.grant,
         )
         self._check_request(asked, wish.signature, now=call.at)
-        person = await self._find_acting(asked, tenant=call.tenant, now=call.at)
+        person, acting = await self._find_acting(asked, tenant=call.tenant, now=call.at), None
+        if asked.grant is not None:
+            person, acting = await self._act_for_another(asked, person, now=call.at)
         text, ends = self._issuer.issue(
             person,
             service=asked.service,
@@ -230,8 +242,49 @@ class Enrolment:
             thumbprint=asked.thumbprint,
             authentication_level=DEVICE_LEVEL,
             now=call.at,
+            acting=acting,
         )
         return TokenAnswer(token=text, expires_at=write_instant(ends))
+
+    async def _act_for_another(
+        self, asked: TokenRequest, delegate: Person, *, now: datetime
+    ) -> tuple[Person, Acting]:
+        """Return for whom a delegate may be given a token; the person sees that it was asked for.
+
+        Raises:
+            GrantRefused: No grant covers it now, or it is for the hub itself.
+
+        Spec: ID-GRANT-USE, ID-HISTORY.
+        """
+        if asked.service == HUB:
+            raise GrantRefused("grant: nobody acts for another at the hub")
+
+        async def work(tx: AsyncConnection) -> tuple[Person, Acting]:
+            row = await find_usable_grant(
+                tx, delegate, asked.grant or "", purposes=asked.purposes, now=now
+            )
+            principal = await people.load_person(
+                tx, tenant=delegate.tenant, reference=row.principal
+            )
+            if principal is None:
+                raise GrantRefused("grant: of nobody known any more")
+            await note_query(
+                tx,
+                principal,
+                service=asked.service,
+                purpose=" ".join(sorted(set(asked.purposes))),
+                what=f"grant:{row.id}",
+                now=now,
+            )
+            await self._bindings.note(tx, delegate, "grant.used", now=now, detail=row.id)
+            acting = Acting(
+                delegate=delegate,
+                place=await open_place(tx, row, envelope=self._bindings.envelope),
+                expires_at=from_milliseconds(row.expires_ms),
+            )
+            return principal, acting
+
+        return await self._bindings.database.transact(work)
 
     @operation("GET", "/jwks", purpose="hub.keys", access=_PUBLIC, response=KeySet)
     async def list_keys(self, call: Call[None, None]) -> KeySet:

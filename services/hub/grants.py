@@ -20,7 +20,7 @@ from clients.hub.requests import write_instant
 from services.hub import people
 from services.hub.documents import LISTED_MAX, GrantAnswer
 from services.hub.people import GRANT_PURPOSE, Person
-from services.hub.refusals import CodeRefused, GrantUnknown, SamePerson
+from services.hub.refusals import CodeRefused, GrantRefused, GrantUnknown, SamePerson
 from services.hub.showing import show_instant
 from services.hub.tables import CODES, GRANTS
 from services.kit.envelope import Envelope, Owner
@@ -182,6 +182,45 @@ async def load_grant(tx: AsyncConnection, *, tenant: str, identifier: str) -> An
     return (await tx.execute(query)).one_or_none()
 
 
+async def find_usable_grant(
+    tx: AsyncConnection,
+    delegate: Person,
+    identifier: str,
+    *,
+    purposes: Sequence[str],
+    now: datetime,
+) -> Any:
+    """Return a grant by which somebody may act now for these purposes.
+
+    Raises:
+        GrantRefused: There is none of that id for this person, or it is not confirmed, ended, over
+            or for something else.
+
+    Spec: ID-GRANT-USE.
+    """
+    row = await load_grant(tx, tenant=delegate.tenant, identifier=identifier)
+    if (
+        row is None
+        or row.delegate != delegate.reference
+        or row.confirmed_by is None
+        or row.ended_ms is not None
+        or row.expires_ms <= to_milliseconds(now)
+        or not set(purposes) <= set(row.scope.split(" "))
+    ):
+        raise GrantRefused("grant: none that covers this now")
+    return row
+
+
+async def open_place(tx: AsyncConnection, row: Any, *, envelope: Envelope) -> str | None:
+    """Return the place that a grant is limited to, None for none."""
+    if row.place is None:
+        return None
+    opened = await envelope.open(
+        tx, bytes(row.place), tenant=row.tenant, context=f"grants.place:{row.id}"
+    )
+    return opened.decode()
+
+
 async def list_grants(tx: AsyncConnection, person: Person) -> Sequence[Any]:
     """Return the grants a person gave and holds, the newest first."""
     query = (
@@ -200,12 +239,7 @@ async def show_grant(
     tx: AsyncConnection, row: Any, person: Person | None, *, envelope: Envelope
 ) -> GrantAnswer:
     """Show a grant to one of its sides, or to staff."""
-    place = None
-    if row.place is not None:
-        opened = await envelope.open(
-            tx, bytes(row.place), tenant=row.tenant, context=f"grants.place:{row.id}"
-        )
-        place = opened.decode()
+    place = await open_place(tx, row, envelope=envelope)
     role = "staff"
     if person is not None:
         role = "principal" if row.principal == person.reference else "delegate"

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from joserfc import jwt
 
@@ -62,6 +62,8 @@ class TokenRequest:
     """When, whole seconds."""
     nonce: str
     """32 hexadecimal digits."""
+    grant: str | None = None
+    """Under which grant the device's owner acts for another; None for oneself."""
 
     def encode(self) -> bytes:
         """Return the text that the device signs.
@@ -76,6 +78,7 @@ class TokenRequest:
             thumbprint=self.thumbprint,
             issued_at=self.issued_at,
             nonce=self.nonce,
+            grant=self.grant,
         )
 
 
@@ -106,6 +109,18 @@ class SectorClaim:
             address=self.address,
             issued_at=self.issued_at,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acting:
+    """Who acts for another, and how far."""
+
+    delegate: Person
+    """Who acts."""
+    place: str | None
+    """Where, when limited to a place."""
+    expires_at: datetime
+    """Until when."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,40 +159,54 @@ class Issuer:
         thumbprint: str,
         authentication_level: int,
         now: datetime,
+        acting: Acting | None = None,
     ) -> tuple[str, datetime]:
         """Make a token; return it with its end.
 
         Raises:
             UnknownService: The hub knows no such service or purpose.
-            ResidentStopped: The person is suspended or removed.
+            ResidentStopped: The person is suspended or removed, or who acts for the person is.
 
-        Spec: ID-TOKEN.
+        Spec: ID-TOKEN, ID-GRANT-USE.
         """
         sector = self.sector_of(service, purposes)
         status = person.standing.status_at(now)
-        if status in (FlagStatus.SUSPENDED, FlagStatus.REMOVED):
+        level = level_of(status)
+        stopped = [status]
+        if acting is not None:
+            stopped.append(acting.delegate.standing.status_at(now))
+            level = min(level, level_of(stopped[-1]))
+        if any(each in (FlagStatus.SUSPENDED, FlagStatus.REMOVED) for each in stopped):
             raise ResidentStopped("resident: suspended or removed")
         attributes = attributes_status(person, now)
         issued_s = int(now.timestamp())
-        claims = {
+        ends_s = issued_s + TOKEN_TIME_S
+        if acting is not None:
+            ends_s = min(ends_s, int(acting.expires_at.timestamp()))
+        claims: dict[str, Any] = {
             "iss": self.name,
             "aud": service,
             "tenant": person.tenant,
             "sub": self.keyring.name_in(sector, person.id).hex(),
             "sub_version": self.keyring.sectors[sector].version,
             "scope": " ".join(sorted(set(purposes))),
-            "proofing_level": level_of(status),
+            "proofing_level": level,
             "authentication_level": authentication_level,
             "attributes": "none" if attributes is None else attributes.value,
             "iat": issued_s,
-            "exp": issued_s + TOKEN_TIME_S,
+            "exp": ends_s,
             "jti": secrets.token_hex(16),
             "cnf": {"jkt": thumbprint},
         }
+        if acting is not None:
+            # Nothing here is the same in two sectors; the grant's id would be.
+            claims["act"] = {"sub": self.keyring.name_in(sector, acting.delegate.id).hex()}
+            if acting.place is not None:
+                claims["place"] = acting.place
         algorithm = algorithm_of(self.key)
         header = {"alg": algorithm, "typ": RESIDENT_TYPE, "kid": self.key.thumbprint()}
         token = jwt.encode(header, claims, self.key, algorithms=[algorithm])
-        return token, datetime.fromtimestamp(issued_s + TOKEN_TIME_S, UTC)
+        return token, datetime.fromtimestamp(ends_s, UTC)
 
 
 def is_signed_by(text: bytes, signature: bytes, signer: Address) -> bool:

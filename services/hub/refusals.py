@@ -114,6 +114,13 @@ class GrantUnknown(NotFound):
     code = "hub.grant_unknown"
 
 
+class GrantRefused(Refusal):
+    """The caller holds no grant that covers this now."""
+
+    code = "hub.grant_refused"
+    status = HTTPStatus.FORBIDDEN
+
+
 class CodeRefused(Refusal):
     """The code is wrong, used or too old."""
 

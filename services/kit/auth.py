@@ -52,6 +52,10 @@ class Resident:
     """How strongly this login was made: 1 to 3."""
     device: str | None = None
     """Thumbprint of the key the token is bound to."""
+    delegate: str | None = None
+    """Who acts for the person, by the delegate's own pseudonym here; None when it is the person."""
+    place: str | None = None
+    """To which place the person limited that; None when to none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +137,27 @@ class AuthenticationTooWeak(PermissionRefused):
     code = "auth.authentication_level"
 
 
+class DelegateRefused(PermissionRefused):
+    """Somebody acts for another person, and this operation takes nobody's place, or not there."""
+
+    code = "auth.delegate"
+
+
 class RoleMissing(PermissionRefused):
     """None of the caller's roles allows this."""
 
     code = "auth.role"
+
+
+class Delegation(StrEnum):
+    """Whether somebody may do an operation for another person who let them."""
+
+    NONE = "none"
+    """Only the person."""
+    ANYWHERE = "anywhere"
+    """A delegate too, but none whose grant is limited to a place, since nobody looks at it."""
+    PLACED = "placed"
+    """Every delegate; the handler compares the place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +174,8 @@ class Policy:
     """Least authentication level of a resident or staff."""
     roles: frozenset[str] = frozenset()
     """Roles of staff, any of which is enough."""
+    delegation: Delegation = Delegation.NONE
+    """Whether a resident may be acted for."""
 
     def __post_init__(self) -> None:
         """Refuse a policy that contradicts itself, when the program is loaded."""
@@ -167,6 +190,8 @@ class Policy:
             raise ValueError(f"{self.purpose}: roles are for staff, and staff need a role")
         if self.proofing_level and Access.RESIDENT not in self.access:
             raise ValueError(f"{self.purpose}: a proofing level is a resident's")
+        if self.delegation is not Delegation.NONE and Access.RESIDENT not in self.access:
+            raise ValueError(f"{self.purpose}: only residents are acted for")
 
 
 def check_policy(policy: Policy, caller: Caller, tenant: TenantId) -> None:
@@ -184,6 +209,7 @@ def check_policy(policy: Policy, caller: Caller, tenant: TenantId) -> None:
             _check_kind(policy, Access.RESIDENT)
             _check_tenant(caller.tenant, tenant)
             _check_purpose(policy, caller.purposes)
+            _check_delegate(policy, caller)
             if caller.proofing_level < policy.proofing_level:
                 raise ProofingTooLow(
                     "proofing level too low",
@@ -235,6 +261,14 @@ def _check_tenant(own: TenantId, asked: TenantId) -> None:
 def _check_purpose(policy: Policy, granted: frozenset[str]) -> None:
     if policy.purpose not in granted:
         raise PurposeNotGranted("the token does not cover the operation's purpose")
+
+
+def _check_delegate(policy: Policy, caller: Resident) -> None:
+    if caller.delegate is None:
+        return
+    is_limited = caller.place is not None and policy.delegation is not Delegation.PLACED
+    if policy.delegation is Delegation.NONE or is_limited:
+        raise DelegateRefused("nobody acts for another here, or not at that place")
 
 
 def _check_authentication(policy: Policy, present: int) -> None:

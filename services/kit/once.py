@@ -23,7 +23,7 @@ from services.kit.idempotency import (
     complete,
 )
 from services.kit.operations import Call, WrongOperation
-from services.kit.reads import reference_of
+from services.kit.reads import actor_of, reference_of
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -52,9 +52,10 @@ async def once(
     """
     if call.idempotency_key is None or call.fingerprint is None:
         raise WrongOperation("once: declare the operation with needs_idempotency_key=True")
+    owner, actor = reference_of(call.caller), actor_of(call.caller)
     request = IdempotentRequest(
         tenant=call.tenant,
-        caller=reference_of(call.caller),
+        caller=owner if owner == actor else f"{owner} {actor}",
         key=call.idempotency_key,
         fingerprint=call.fingerprint,
     )

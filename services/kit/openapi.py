@@ -135,6 +135,7 @@ def _operation(
         document["security"] = [{_SCHEMES[kind]: []} for kind in sorted(spec.policy.access)]
         document["x-proofing-level"] = spec.policy.proofing_level
         document["x-authentication-level"] = spec.policy.authentication_level
+        document["x-delegation"] = spec.policy.delegation.value
         document["x-roles"] = sorted(spec.policy.roles)
     if spec.request is not None:
         schema = references[spec.request, "validation"]

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel
 
 from node.primitives.errors import InvariantViolation, LedgerError
-from services.kit.auth import Access, Caller, Policy, TenantId
+from services.kit.auth import Access, Caller, Delegation, Policy, TenantId
 from services.kit.documents import find_unbounded
 from services.kit.messages import Language
 
@@ -161,6 +161,7 @@ def operation(  # noqa: PLR0913  (a declaration, all by keyword)
     proofing_level: int = 0,
     authentication_level: int = 0,
     roles: Iterable[str] = (),
+    delegation: Delegation = Delegation.NONE,
     request: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     response: type[BaseModel] | None = None,
@@ -180,6 +181,7 @@ def operation(  # noqa: PLR0913  (a declaration, all by keyword)
         proofing_level: Least proofing level of a resident.
         authentication_level: Least authentication level of a resident or staff.
         roles: Roles of staff, any of which is enough.
+        delegation: Whether somebody may do it for a resident who let them.
         request: Model of the JSON body; none when left out.
         query: Model of the query.
         response: Model of the answer; no content when left out.
@@ -200,6 +202,7 @@ def operation(  # noqa: PLR0913  (a declaration, all by keyword)
             proofing_level=proofing_level,
             authentication_level=authentication_level,
             roles=roles,
+            delegation=delegation,
         ),
         request=request,
         query=query,

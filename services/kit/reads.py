@@ -23,7 +23,7 @@ def audit_reads(database: Database) -> Callable[[PersonalRead], Awaitable[None]]
                     AuditEntry(
                         tenant=read.tenant,
                         time=read.at,
-                        actor=reference_of(read.caller),
+                        actor=actor_of(read.caller),
                         role=role_of(read.caller),
                         purpose=read.purpose,
                         action="read",
@@ -35,8 +35,15 @@ def audit_reads(database: Database) -> Callable[[PersonalRead], Awaitable[None]]
     return record_read
 
 
+def actor_of(caller: Caller) -> str:
+    """Return how audit entries name who acted: of a resident who is acted for, the delegate."""
+    if isinstance(caller, Resident) and caller.delegate is not None:
+        return f"resident:{caller.delegate}"
+    return reference_of(caller)
+
+
 def reference_of(caller: Caller) -> str:
-    """Return how audit entries and idempotency keys name a caller."""
+    """Return how a caller is named; a resident who is acted for as if it were the resident."""
     match caller:
         case Anyone():
             return "anyone"
@@ -56,7 +63,7 @@ def role_of(caller: Caller) -> str:
         case Staff():
             return ",".join(sorted(caller.roles))
         case Resident():
-            return "resident"
+            return "resident" if caller.delegate is None else "delegate"
         case Partner():
             return "service"
         case Anyone():

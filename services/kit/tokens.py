@@ -230,6 +230,7 @@ async def _identify_resident(
     tenant = TenantId(_text(token, "tenant"))
     if tenant not in issuer.tenants:
         raise TokenInvalid(TokenFault.TENANT)
+    delegate, place = _delegation(token)
     return Resident(
         subject=_text(token, "sub"),
         tenant=tenant,
@@ -237,6 +238,8 @@ async def _identify_resident(
         proofing_level=_level(token, "proofing_level"),
         authentication_level=_level(token, "authentication_level"),
         device=_check_sender(token, request, trust, now),
+        delegate=delegate,
+        place=place,
     )
 
 
@@ -426,6 +429,19 @@ def _text(token: _Token, name: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= TEXT_MAX:
         raise TokenInvalid(TokenFault.CLAIMS)
     return value
+
+
+def _delegation(token: _Token) -> tuple[str | None, str | None]:
+    """Return who acts for the person (RFC 8693 ``act``), and where; None and None for nobody."""
+    actor = token.claims.get("act")
+    if actor is None:
+        if "place" in token.claims:
+            raise TokenInvalid(TokenFault.CLAIMS)
+        return None, None
+    subject = actor.get("sub") if isinstance(actor, dict) and len(actor) == 1 else None
+    if not isinstance(subject, str) or not 0 < len(subject) <= TEXT_MAX:
+        raise TokenInvalid(TokenFault.CLAIMS)
+    return subject, _text(token, "place") if "place" in token.claims else None
 
 
 def _seconds(token: _Token, name: str) -> int:

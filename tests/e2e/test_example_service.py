@@ -92,6 +92,25 @@ async def test_staff_see_the_contact_each_look_is_recorded_and_the_file_does_not
     assert CONTACT.encode() not in read_all(tmp_path)
 
 
+async def test_a_delegate_posts_for_another_and_the_log_names_both(board: Board) -> None:
+    acting = {"sub": "principal", "act": {"sub": "helper"}}
+    assert (await board.post("代わりのお知らせ", **acting))[0] == 201
+    own = await board.post("自分のお知らせ", sub="principal")
+    assert own[0] == 201, "the delegate's idempotency key is not the principal's"
+
+    async with board.database.read() as tx:
+        query = select(AUDIT_ENTRIES.c.actor, AUDIT_ENTRIES.c.role, AUDIT_ENTRIES.c.subject).where(
+            AUDIT_ENTRIES.c.action == "notice.posted"
+        )
+        rows = [tuple(row) for row in await tx.execute(query.order_by(AUDIT_ENTRIES.c.number))]
+    assert rows == [
+        ("resident:helper", "delegate", "resident:principal"),
+        ("resident:principal", "resident", "resident:principal"),
+    ]
+    placed = await board.post("場所限定", key="0123456789abcdef-2", **acting, place="図書館")
+    assert (placed[0], placed[1]["code"]) == (403, "auth.delegate")
+
+
 async def test_others_do_not_see_it(board: Board) -> None:
     _, posted = await board.post("お知らせ", contact=CONTACT)
 

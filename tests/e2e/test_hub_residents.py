@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -20,7 +21,7 @@ from services.kit.audit import verify_log
 from services.kit.envelope import verify_shredding
 from services.sim.pki.profiles import SimulatedResident
 from tests.support.databases import KINDS, make_url
-from tests.support.hub import Holder, RunningHub, running_hub
+from tests.support.hub import Holder, RunningHub, claims_of, running_hub
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -179,9 +180,61 @@ async def test_a_helper_acts_by_a_grant_of_the_principal(hub: RunningHub) -> Non
 
     held = (await hub.own(helper, "GET", "/grants"))[1]["grants"]
     assert [(each["role"], each["place"]) for each in held] == [("delegate", "図書館")]
+    lend = {"audience": "library", "purposes": ("library.lend",)}
+    acting = claims_of(await hub.token(helper, **lend, grant=given["grant"]))
+    names = [claims_of(await hub.token(each, **lend))["sub"] for each in (principal, helper)]
+    assert (acting["sub"], acting["act"]) == (names[0], {"sub": names[1]})
+    assert acting["place"] == "図書館"
+    assert given["grant"] not in str(acting)
+    queries = (await hub.own(principal, "GET", "/queries"))[1]["queries"]
+    assert [each["what"] for each in queries] == [f"grant:{given['grant']}"]
+
+    assert await refused(hub, principal, grant=given["grant"], **lend) == "hub.grant_refused"
+    elsewhere = {"audience": "election", "purposes": ("election.credential",)}
+    assert await refused(hub, helper, grant=given["grant"], **elsewhere) == "hub.grant_refused"
+    assert await refused(hub, helper, grant=given["grant"]) == "hub.grant_refused"
+    body = hub.token_body(helper, **lend, grant=given["grant"])
+    unsigned = await hub.ask("POST", "/tokens", {**body, "grant": "0" * 32})
+    assert unsigned[1]["code"] == "hub.request_refused"
     assert (await hub.own(principal, "DELETE", f"/grants/{given['grant']}"))[0] == 204
     ended = (await hub.own(helper, "GET", "/grants"))[1]["grants"][0]
     assert ended["ended_at"] is not None
+    assert await refused(hub, helper, grant=given["grant"], **lend) == "hub.grant_refused"
+
+
+async def refused(hub: RunningHub, holder: Holder, **wish: Any) -> str:
+    status, answer = await hub.ask("POST", "/tokens", hub.token_body(holder, **wish))
+    assert status == 403
+    return str(answer["code"])
+
+
+async def test_a_token_under_a_grant_ends_with_it_and_not_while_either_is_stopped(
+    hub: RunningHub,
+) -> None:
+    principal, helper = hub.holder(), hub.holder()
+    await hub.bind(principal)
+    await hub.bind(helper)
+    code = (await hub.own(helper, "POST", "/grants/codes"))[1]["code"]
+    until = (hub.now + timedelta(minutes=4)).replace(microsecond=0)
+    wish = {
+        "delegate": code,
+        "scope": ["library.lend"],
+        "expires_at": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "basis": "carer",
+    }
+    grant = (await hub.own(principal, "POST", "/grants", wish))[1]["grant"]
+    lend = {"audience": "library", "purposes": ("library.lend",), "grant": grant}
+    claims = claims_of(await hub.token(helper, **lend))
+    assert claims["exp"] == int(until.timestamp())
+    assert "place" not in claims
+
+    code = (await hub.own(principal, "POST", "/grants/codes"))[1]["code"]
+    body = {"code": code, "event": "left"}
+    await hub.ask("POST", "/staff/record-events", body, hub.staff_headers())
+    assert await refused(hub, helper, **lend) == "hub.resident_stopped"
+
+    await hub.pass_time(300)
+    assert await refused(hub, helper, **lend) == "hub.grant_refused"
 
 
 async def test_a_grant_at_the_counter_needs_two_members_of_staff(hub: RunningHub) -> None:
@@ -203,7 +256,10 @@ async def test_a_grant_at_the_counter_needs_two_members_of_staff(hub: RunningHub
     path = f"/staff/grants/{entered['grant']}/confirmation"
     alone = await hub.ask("POST", path, headers=hub.staff_headers())
     assert alone[1]["code"] == "hub.same_person"
+    wish = {"audience": "library", "purposes": ("library.lend",), "grant": entered["grant"]}
+    assert await refused(hub, helper, **wish) == "hub.grant_refused"
     confirmed = await hub.ask("POST", path, headers=hub.staff_headers("chief"))
+    assert "act" in claims_of(await hub.token(helper, **wish))
 
     assert confirmed[1]["is_confirmed"]
     assert (await hub.own(principal, "GET", "/queries"))[1]["queries"]

@@ -53,11 +53,16 @@ class Board:
     relay_url: str
 
     async def post(
-        self, title: str, *, contact: str = "029-000-0000", key: str = "0123456789abcdef-1"
+        self,
+        title: str,
+        *,
+        contact: str = "029-000-0000",
+        key: str = "0123456789abcdef-1",
+        **claims: Any,
     ) -> tuple[int, dict[str, Any]]:
         """Post a notice as a resident."""
         now_s = int(self.town.clock.now().timestamp())
-        token = self.people.resident_token(iat=now_s, exp=now_s + 600)
+        token = self.people.resident_token(iat=now_s, exp=now_s + 600, **claims)
         proof = self.people.proof(token, method="POST", path="/notices", iat=now_s)
         headers = {
             "Authorization": f"DPoP {token}",

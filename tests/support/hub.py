@@ -185,7 +185,12 @@ class RunningHub:
         return await self.ask("POST", "/bindings", {"statement": statement, "label": label})
 
     def token_body(
-        self, holder: Holder, *, audience: str = "hub", purposes: tuple[str, ...] = ("hub.self",)
+        self,
+        holder: Holder,
+        *,
+        audience: str = "hub",
+        purposes: tuple[str, ...] = ("hub.self",),
+        grant: str | None = None,
     ) -> dict[str, Any]:
         """Return a signed request for a token."""
         at = self.now.replace(microsecond=0)
@@ -197,6 +202,7 @@ class RunningHub:
             thumbprint=holder.proof_key.thumbprint(),
             issued_at=at,
             nonce=secrets.token_hex(16),
+            grant=grant,
         )
         signature = holder.device.sign(compute_device_hash(request.encode()))
         return {
@@ -210,6 +216,7 @@ class RunningHub:
             },
             "issued_at": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "nonce": request.nonce,
+            "grant": grant,
             "signature": f"0x{bytes(signature).hex()}",
         }
 

@@ -133,6 +133,21 @@ def test_the_texts_are_those_the_hub_publishes() -> None:
     ]
 
 
+def test_who_acts_for_another_signs_the_grant_too() -> None:
+    text = token_request_text(
+        audience="hub.sakai.example",
+        device=DEVICE,
+        service="library",
+        purposes=("library.lend",),
+        thumbprint="T",
+        issued_at=NOW,
+        nonce="00" * 16,
+        grant="11" * 16,
+    )
+
+    assert text.decode().splitlines()[4:6] == ["Purposes: library.lend", "Grant: " + "11" * 16]
+
+
 def test_the_hub_reads_the_same_texts() -> None:
     request = TokenRequest(
         audience="hub.sakai.example",

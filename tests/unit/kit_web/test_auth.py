@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from services.kit.auth import (
     Access,
     Anyone,
     AuthenticationTooWeak,
+    DelegateRefused,
+    Delegation,
     OtherTenant,
     Partner,
     Policy,
@@ -69,6 +72,28 @@ def changed(caller: Any, **changes: Any) -> Any:
     return type(caller)(**{**fields, **changes})
 
 
+@pytest.mark.parametrize(
+    ("delegation", "place", "passes"),
+    [
+        (Delegation.NONE, None, False),
+        (Delegation.ANYWHERE, None, True),
+        (Delegation.ANYWHERE, "hall", False),
+        (Delegation.PLACED, None, True),
+        (Delegation.PLACED, "hall", True),
+    ],
+)
+def test_who_acts_for_another_passes_where_the_operation_says_so(
+    delegation: Delegation, place: str | None, passes: bool
+) -> None:
+    policy = replace(POLICY, delegation=delegation)
+    caller = changed(RESIDENT, delegate="helper", place=place)
+    if passes:
+        check_policy(policy, caller, GOKA)
+    else:
+        with pytest.raises(DelegateRefused):
+            check_policy(policy, caller, GOKA)
+
+
 @pytest.mark.parametrize("caller", [RESIDENT, CLERK], ids=["resident", "staff"])
 def test_a_caller_who_meets_every_demand_passes(caller: Any) -> None:
     check_policy(POLICY, caller, GOKA)
@@ -86,6 +111,7 @@ def test_a_caller_who_meets_every_demand_passes(caller: Any) -> None:
             PurposeNotGranted,
             id="another purpose",
         ),
+        pytest.param(changed(RESIDENT, delegate="helper"), DelegateRefused, id="a delegate"),
         pytest.param(changed(RESIDENT, proofing_level=1), ProofingTooLow, id="proofing below"),
         pytest.param(
             changed(RESIDENT, proofing_level=3, authentication_level=1),
@@ -198,6 +224,12 @@ async def test_a_residents_token_with_proof_names_the_resident() -> None:
     )
 
 
+async def test_a_token_under_a_grant_names_who_acts_and_where() -> None:
+    acting = await ask_bound(act={"sub": "pairwise-2"}, place="hall")
+
+    assert acting == changed(await ask_bound(), delegate="pairwise-2", place="hall")
+
+
 async def test_staff_have_the_roles_of_the_table_whatever_their_token_says() -> None:
     caller = await ask(PEOPLE.staff_token(roles=["mayor"], authentication_level=3))
 
@@ -227,6 +259,10 @@ async def test_no_token_is_anyone() -> None:
         pytest.param({"key": OUTSIDER_KEY}, TokenFault.SIGNATURE, id="another's signature"),
         pytest.param({"header": {"typ": "JWT"}}, TokenFault.TYPE, id="an identity token"),
         pytest.param({"header": {"typ": None}}, TokenFault.TYPE, id="no type"),
+        pytest.param({"act": "helper"}, TokenFault.CLAIMS, id="an actor of no form"),
+        pytest.param({"act": {}}, TokenFault.CLAIMS, id="a nameless actor"),
+        pytest.param({"act": {"sub": "a", "act": {}}}, TokenFault.CLAIMS, id="a chain of actors"),
+        pytest.param({"place": "hall"}, TokenFault.CLAIMS, id="a place and nobody acting"),
         pytest.param({"aud": "library"}, TokenFault.AUDIENCE, id="for another service"),
         pytest.param({"aud": ["noticeboard", "library"]}, TokenFault.AUDIENCE, id="for two"),
         pytest.param({"aud": None}, TokenFault.AUDIENCE, id="for nobody"),
