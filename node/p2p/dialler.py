@@ -67,7 +67,8 @@ class Dialler:
             raise Unavailable(f"{endpoint}: {_plainly(error)}") from error
         try:
             tls = socket.get_extra_info("ssl_object")
-            return socket, read_certificate(tls.getpeercert(True) or b"")
+            # The other end may have left already; then there is no certificate to read.
+            return socket, read_certificate((tls and tls.getpeercert(True)) or b"")
         except InvalidInput as error:
             await socket.close()
             raise Unavailable(f"{endpoint}: {error}") from error

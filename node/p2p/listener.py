@@ -32,6 +32,9 @@ PENDING_PER_SOURCE_MAX: Final = 16
 
 BACKLOG: Final = 64
 
+ACCEPT_AGAIN_S: Final = 0.1
+"""Until connections are taken again when none could be."""
+
 Visit: TypeAlias = Callable[
     [web.WebSocketResponse, PeerCertificate, str, Callable[[], None]], Awaitable[None]
 ]
@@ -51,6 +54,7 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: web.Server | None = None
         self._socket: socket.socket | None = None
+        self._is_open = True
         self.refused_count = 0
 
     @property
@@ -83,10 +87,15 @@ class Listener:
                 f"cannot listen on {host}:{port} ({error.strerror}); choose p2p.host and p2p.port"
             ) from error
         self._socket.setblocking(False)
-        self._spawn(self._accept(self._socket))
+        self._accept_from(self._socket)
 
     async def stop(self) -> None:
         """Close the port and every connection on it."""
+        if self._socket is not None:
+            self._is_open = False
+            asyncio.get_running_loop().remove_reader(self._socket)
+        # A task that never ran could not close the connection it was given.
+        await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -95,23 +104,35 @@ class Listener:
         if self._server is not None:
             await self._server.shutdown(1.0)
 
-    async def _accept(self, listening: socket.socket) -> None:
+    def _accept_from(self, listening: socket.socket) -> None:
+        """Take connections as they come.
+
+        Each is taken and handed to its task at once: a connection that an awaited call returns is
+        lost when the waiting task is cancelled just then.
+        """
+        if self._is_open:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, address = await loop.sock_accept(listening)
-            except OSError:
-                # Out of file descriptors, or the other end left already.
-                await asyncio.sleep(0.1)
-                continue
-            source = str(address[0])
-            is_crowded = self._pending.total() >= PENDING_MAX
-            if is_crowded or self._pending[source] >= PENDING_PER_SOURCE_MAX:
-                self.refused_count += 1
-                connection.close()
-                continue
-            self._pending[source] += 1
-            self._spawn(self._admit(connection, source))
+        try:
+            connection, address = listening.accept()
+        except BlockingIOError:
+            return
+        except OSError:
+            # Out of file descriptors, or the other end left already.
+            loop.remove_reader(listening)
+            loop.call_later(ACCEPT_AGAIN_S, self._accept_from, listening)
+            return
+        source = str(address[0])
+        is_crowded = self._pending.total() >= PENDING_MAX
+        if is_crowded or self._pending[source] >= PENDING_PER_SOURCE_MAX:
+            self.refused_count += 1
+            connection.close()
+            return
+        connection.setblocking(False)
+        self._pending[source] += 1
+        self._spawn(self._admit(connection, source))
 
     async def _admit(self, connection: socket.socket, source: str) -> None:
         """Take one connection through TLS and wait until its node is known, or cut it.
@@ -149,7 +170,7 @@ class Listener:
         )
         try:
             tls = request.get_extra_info("ssl_object")
-            certificate = read_certificate(tls.getpeercert(True) or b"")
+            certificate = read_certificate((tls and tls.getpeercert(True)) or b"")
             if request.path != PEER_PATH or not answer.can_prepare(request).ok:
                 return _turn_away(404)
             await answer.prepare(request)

@@ -39,6 +39,7 @@ from node.p2p.socket import (
     Ending,
     Timings,
     WebSocket,
+    cut_off,
     refusal_of,
     say_goodbye,
 )
@@ -326,11 +327,24 @@ class Mesh:
             self._note_refusal(entry, ending, str(endpoint))
             return
         visit = asyncio.create_task(
-            self._visit(socket, certificate, str(endpoint), expected=entry.member.address)
+            self._visit_dialled(socket, certificate, str(endpoint), entry.member.address)
         )
         self._visits.add(visit)
         visit.add_done_callback(self._forget_visit)
         await asyncio.wait([visit])
+
+    async def _visit_dialled(
+        self,
+        socket: WebSocket,
+        certificate: PeerCertificate,
+        address: str,
+        expected: Address,
+    ) -> None:
+        """Run a connection that we opened, and let go of it however it ends."""
+        try:
+            await self._visit(socket, certificate, address, expected=expected)
+        finally:
+            await cut_off(socket, self._setup.timings)
 
     def _forget_visit(self, visit: asyncio.Task[None]) -> None:
         """Log what a connection could not explain; it ended that connection only."""

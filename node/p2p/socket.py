@@ -104,10 +104,23 @@ async def say_goodbye(socket: WebSocket, ending: Ending, timings: Timings) -> No
         return
     farewell.cancel()
     await asyncio.gather(farewell, return_exceptions=True)
+    await cut_off(socket, timings)
+
+
+async def cut_off(socket: WebSocket, timings: Timings) -> None:
+    """End a connection without a word, and let go of it; one already closed stays as it is.
+
+    Shutting the raw socket is what ends it. The WebSocket is closed all the same, because aiohttp
+    keeps what it dialled until it is told, and closing it then waits for nobody.
+    """
     raw = socket.get_extra_info("socket")
     if raw is not None:
         with contextlib.suppress(OSError):
             raw.shutdown(SHUT_RDWR)
+    closing = asyncio.create_task(socket.close())
+    await asyncio.wait([closing], timeout=timings.farewell_ms / 1_000)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
 
 
 async def _say_and_close(socket: WebSocket, ending: Ending) -> None:

@@ -269,7 +269,7 @@ def mesh_of(folder: Path, count: int, *, timings: Timings = QUICK) -> list[TestN
     return [build_node(folder, index, document, timings=timings) for index in range(count)]
 
 
-async def until(holds: Callable[[], object], *, within_s: float = 8.0) -> None:
+async def until(holds: Callable[[], object], *, within_s: float = 60.0) -> None:
     """Wait until ``holds()`` is true; fail when it takes too long."""
     deadline = time.monotonic() + within_s
     while not holds():
@@ -374,7 +374,7 @@ class ScriptedPeer:
         assert self.socket is not None
         await self.socket.send_bytes(data)
 
-    async def receive(self, within_s: float = 5.0) -> Frame:
+    async def receive(self, within_s: float = 30.0) -> Frame:
         """Receive one frame of any kind."""
         assert self.socket is not None
         async with asyncio.timeout(within_s):
@@ -382,7 +382,7 @@ class ScriptedPeer:
         assert message.type is aiohttp.WSMsgType.BINARY, message
         return decode_frame(message.data)
 
-    async def receive_until(self, kind: type[Frame], within_s: float = 5.0) -> Frame:
+    async def receive_until(self, kind: type[Frame], within_s: float = 30.0) -> Frame:
         """Receive frames, answering pings, until one of ``kind`` comes."""
         async with asyncio.timeout(within_s):
             while True:
@@ -392,7 +392,7 @@ class ScriptedPeer:
                 if isinstance(frame, frames.Ping):
                     await self.send(frames.Pong(id=frame.id, clock_ms=NOW_S * 1_000))
 
-    async def farewell(self, within_s: float = 5.0) -> Goodbye:
+    async def farewell(self, within_s: float = 30.0) -> Goodbye:
         """Receive until the other end says goodbye."""
         frame = await self.receive_until(Goodbye, within_s)
         assert isinstance(frame, Goodbye)

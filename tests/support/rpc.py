@@ -69,7 +69,7 @@ def book() -> Mapping[str, Any]:
     )
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Wait until ``condition`` holds; fail when it takes too long."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - a socket's state has no event

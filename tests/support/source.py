@@ -6,6 +6,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from node.primitives.errors import LedgerError
@@ -33,6 +34,7 @@ def python_files(*folders: str) -> list[Path]:
     return sorted(path for path in found if "node_modules" not in path.parts)
 
 
+@cache
 def defined_rules() -> dict[str, str]:
     """Return every rule of ``docs/spec`` and the file that defines it, once."""
     rules: dict[str, str] = {}
@@ -43,7 +45,8 @@ def defined_rules() -> dict[str, str]:
     return rules
 
 
-def code_citations() -> list[Citation]:
+@cache
+def code_citations() -> tuple[Citation, ...]:
     """Return the rules named in ``Spec:`` lines of the shipped packages, contracts included."""
     found = []
     for path in python_files(*PACKAGES):
@@ -59,7 +62,7 @@ def code_citations() -> list[Citation]:
             for line in SPEC_LINE.findall(path.read_text())
             for rule in CITATION.findall(line)
         ]
-    return found
+    return tuple(found)
 
 
 def test_citations() -> list[Citation]:

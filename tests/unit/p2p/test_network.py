@@ -28,13 +28,14 @@ from tests.support.peers import (
 async def test_four_nodes_form_a_mesh_with_one_connection_per_pair(tmp_path: Path) -> None:
     nodes = mesh_of(tmp_path, 4)
     async with running(*nodes):
-        await until(lambda: all(len(node.network.connected()) == 3 for node in nodes))
 
-        diallers = [
-            (node.index, peer.name) for node in nodes for peer in node.network.peers()
-            if peer.is_dialled
-        ]  # fmt: skip
-        assert len(diallers) == 6
+        def is_settled() -> bool:
+            peers = [peer for node in nodes for peer in node.network.peers()]
+            ends = sum(len(node.network.connected()) for node in nodes)
+            return (ends, sum(bool(peer.is_dialled) for peer in peers)) == (12, 6)
+
+        # Of two connections that cross, one is ended when both stand already.
+        await until(is_settled)
 
 
 async def test_a_broadcast_reaches_every_other_node_once(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ async def test_a_broadcast_reaches_every_other_node_once(tmp_path: Path) -> None
 
         assert nodes[0].network.broadcast(b"a vote") == 2
         for node in nodes[1:]:
-            heard = await asyncio.wait_for(node.network.consensus.get(), 5)
+            heard = await asyncio.wait_for(node.network.consensus.get(), 30)
             assert (heard.peer, heard.item) == (node_key(0).address, b"a vote")
             assert len(node.network.consensus) == 0
 
@@ -57,7 +58,7 @@ async def test_a_relayed_message_is_passed_on_once_and_not_back(tmp_path: Path) 
 
         assert nodes[1].network.relay(b"a vote", source=sender) == 1
         assert nodes[1].network.relay(b"a vote", source=sender) == 0
-        assert (await asyncio.wait_for(nodes[2].network.consensus.get(), 5)).item == b"a vote"
+        assert (await asyncio.wait_for(nodes[2].network.consensus.get(), 30)).item == b"a vote"
 
 
 async def test_fresh_transactions_travel_whole_and_second_hand_ones_by_name(
@@ -70,9 +71,9 @@ async def test_fresh_transactions_travel_whole_and_second_hand_ones_by_name(
         await until(lambda: all(node.network.connected() for node in nodes))
         nodes[0].ledger.pool[name] = raw
         nodes[0].network.share_transactions([raw], source=b"\x55" * 20)
-        second_hand = await asyncio.wait_for(nodes[1].network.transactions.get(), 5)
+        second_hand = await asyncio.wait_for(nodes[1].network.transactions.get(), 30)
         nodes[0].network.share_transactions([raw, b"\x02 another"])
-        fresh = await asyncio.wait_for(nodes[1].network.transactions.get(), 5)
+        fresh = await asyncio.wait_for(nodes[1].network.transactions.get(), 30)
 
         assert second_hand.item == (raw,)
         assert fresh.item == (b"\x02 another",), "what the peer knows is not sent again"
@@ -148,8 +149,11 @@ async def test_a_node_that_returns_is_connected_again(tmp_path: Path) -> None:
     async with running(nodes[0]):
         async with running(nodes[1]):
             await until(nodes[0].network.connected)
-        await until(lambda: not nodes[0].network.connected())
-        assert "stopping" in nodes[0].network.peers()[0].why_not
+            # Watched while the other stops: what a new dial finds takes the reason's place.
+            leaving = asyncio.create_task(
+                until(lambda: "stopping" in nodes[0].network.peers()[0].why_not)
+            )
+        await leaving
         again = build_node(tmp_path, 1, nodes[1].network.membership)
         async with running(again):
             await until(nodes[0].network.connected)
@@ -184,7 +188,7 @@ async def test_evidence_travels_and_what_is_longer_than_a_frame_stays(tmp_path: 
         await until(nodes[0].network.connected)
 
         assert nodes[0].network.broadcast_evidence(b"two votes") == 1
-        assert (await asyncio.wait_for(nodes[1].network.evidence.get(), 5)).item == b"two votes"
+        assert (await asyncio.wait_for(nodes[1].network.evidence.get(), 30)).item == b"two votes"
         assert nodes[0].network.broadcast_evidence(bytes(EVIDENCE_SIZE_MAX)) == 1
         assert nodes[0].network.broadcast_evidence(bytes(EVIDENCE_SIZE_MAX + 1)) == 0
 
@@ -193,7 +197,7 @@ async def test_who_waits_for_a_change_is_woken(tmp_path: Path) -> None:
     nodes = mesh_of(tmp_path, 2)
     async with running(*nodes):
         while not nodes[0].network.connected():
-            await asyncio.wait_for(nodes[0].network.wait_change(), 5)
+            await asyncio.wait_for(nodes[0].network.wait_change(), 30)
 
 
 async def test_a_vote_for_one_node_reaches_that_node_only(tmp_path: Path) -> None:
@@ -203,5 +207,5 @@ async def test_a_vote_for_one_node_reaches_that_node_only(tmp_path: Path) -> Non
 
         assert nodes[0].network.send(node_key(2).address, b"for you")
         assert not nodes[0].network.send(node_key(5).address, b"for nobody")
-        assert (await asyncio.wait_for(nodes[2].network.consensus.get(), 5)).item == b"for you"
+        assert (await asyncio.wait_for(nodes[2].network.consensus.get(), 30)).item == b"for you"
         assert len(nodes[1].network.consensus) == 0
