@@ -211,6 +211,7 @@ SERVICE: Final = Service(
     locales=(
         Path(__file__).parent / "locale",
         Path(__file__).parent / "commission" / "locale",
+        Path(__file__).parent / "publication" / "locale",
     ),
     master_file=_master_file,
     inbox=inbox_of,

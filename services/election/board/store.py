@@ -187,6 +187,36 @@ class BoardStore:
         row = (await tx.execute(query.order_by(BALLOTS.c.number).limit(1))).one_or_none()
         return None if row is None else _ballot_of(row)
 
+    async def list_ballots(
+        self, tx: AsyncConnection, eid: bytes, *, first: int, count_max: int
+    ) -> tuple[AcceptedBallot, ...]:
+        """Return some accepted ballots from an index on, in the box's order."""
+        query = (
+            select(BALLOTS)
+            .where(BALLOTS.c.tenant == self.tenant, BALLOTS.c.eid == eid, BALLOTS.c.number >= first)
+            .order_by(BALLOTS.c.number)
+            .limit(count_max)
+        )
+        return tuple(_ballot_of(row) for row in (await tx.execute(query)).all())
+
+    async def find_tracked(
+        self, tx: AsyncConnection, eid: bytes, beginning: bytes
+    ) -> AcceptedBallot | None:
+        """Return the accepted ballot whose hash begins with these bytes."""
+        query = (
+            select(BALLOTS)
+            .where(
+                BALLOTS.c.tenant == self.tenant,
+                BALLOTS.c.eid == eid,
+                BALLOTS.c.digest >= beginning + bytes(32 - len(beginning)),
+                BALLOTS.c.digest <= beginning + b"\xff" * (32 - len(beginning)),
+            )
+            .order_by(BALLOTS.c.number)
+            .limit(1)
+        )
+        row = (await tx.execute(query)).one_or_none()
+        return None if row is None else _ballot_of(row)
+
     async def find_refusal(
         self, tx: AsyncConnection, eid: bytes, digest: bytes
     ) -> RefusedItem | None:

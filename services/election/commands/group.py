@@ -36,6 +36,7 @@ from services.election.board.contracts import encode_call
 from services.election.board.export import export_record
 from services.election.commands.incident import group as incident_group
 from services.election.commands.manifest import Party, Plan, build_manifest
+from services.election.commands.report import report
 from services.election.commands.votes import send_vote
 from services.election.commission.tokens import load_token_key
 from services.election.service import SERVICE, build_context
@@ -271,6 +272,7 @@ def resume(output: Output, subject: str, config: Path) -> None:
 
 
 group.add_command(incident_group)
+group.add_command(report)
 
 
 def describe_status(shown: Mapping[str, Any]) -> dict[str, object]:

@@ -21,6 +21,7 @@ from services.election.board.refs import eligible_ref, manifest_ref, transcript_
 from services.election.parts import Context, Part
 from services.election.publication.incident_operations import IncidentOperations
 from services.election.publication.incidents import IncidentLog
+from services.election.publication.pages import bulletin_pages
 from services.kit.audit import AuditEntry, record
 from services.kit.documents import Document
 from services.kit.operations import Call, operation
@@ -143,4 +144,5 @@ def build_part(context: Context) -> Part | None:
     return Part(
         sources=(Publication(context), IncidentOperations(context, log)),
         tasks=(BackgroundTask(name="incidents", run=repeat),),
+        pages=bulletin_pages(context),
     )
