@@ -71,9 +71,7 @@ def _summary(facts: Facts, words: Words) -> Section:
     kind = words("kind_mock" if state.terms.is_mock else "real")
     lines = [
         Fact(name=words("state"), value=words.phase(phase_of(state, facts.head))),
-        Fact(
-            name=words("kind"), value=words("kind_mock") if state.terms.is_mock else words("real")
-        ),
+        Fact(name=words("kind"), value=kind),
         Fact(name=words("eligible"), value=f"{facts.manifest.eligible.size:,}"),
         Fact(name=words("recorded"), value=f"{facts.ballot_count:,}"),
     ]

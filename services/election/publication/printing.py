@@ -250,7 +250,7 @@ class _Printer:
                 continue
             texts = [name, *(row[at] for row in sheet.rows)]
             longest = max(sum(1.0 if ord(sign) > 0xFF else 0.62 for sign in each) for each in texts)
-            needs.append(min(max(longest + 1.6, 4.0), 26.0))
+            needs.append(min(max(longest + 2.4, 4.0), 26.0))
         return [self._width * need / sum(needs) for need in needs]
 
     def write_margins(self, page: Any, of: int) -> None:
@@ -258,7 +258,8 @@ class _Printer:
         from reportlab.lib.units import mm  # noqa: PLC0415
 
         account, words = self._account, self._words
-        left, right = MARGIN_MM * mm, MARGIN_MM * mm + self._width
+        left = MARGIN_MM * mm + FRAME_PADDING
+        right = left + self._width
         page.setFont(self._name, 7.5)
         page.setFillColor("#555555")
         page.drawString(left, 284 * mm, f"{account.title}　{words('report')}")
