@@ -119,6 +119,8 @@ class BlockContext:
 
         Spec: EXEC-BLOCKHASH.
         """
+        if hasattr(self.ancestor_hash, "cache_info"):
+            return self
         return replace(self, ancestor_hash=cache(self.ancestor_hash))
 
 

@@ -9,12 +9,16 @@ Spec: EXEC-MODEXP.
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import gmpy2
 
 from node.primitives.crypto import CURVE_ORDER, HALF_CURVE_ORDER, InvalidSignature, recover_address
 from node.primitives.types import Address
+
+RECOVERED_KEPT: Final = 8_192
+"""Inputs of ECRECOVER whose answer is kept."""
 
 GAS_ECRECOVER: Final = 3_000
 GAS_SHA256: Final = 60
@@ -42,7 +46,12 @@ def ecrecover(data: Data) -> bytes:
 
     High s is accepted here, unlike in transactions: (r, s, v) and (r, n - s, not v) name one key.
     """
-    data = bytes(data[:128]).ljust(128, b"\x00")
+    return _recover(bytes(data[:128]).ljust(128, b"\x00"))
+
+
+@lru_cache(maxsize=RECOVERED_KEPT)
+def _recover(data: bytes) -> bytes:
+    """Recover once what a trial run, the block's builder and its check ask one after the other."""
     v = int.from_bytes(data[32:64], "big")
     r = int.from_bytes(data[64:96], "big")
     s = int.from_bytes(data[96:128], "big")

@@ -125,13 +125,22 @@ def as_uint(item: Decoded, size_max: int = 32, what: str = "item") -> int:
     Raises:
         MalformedMessage: It is a list, too long, or has a leading zero byte.
     """
+    return int.from_bytes(as_scalar(item, size_max, what), "big")
+
+
+def as_scalar(item: Decoded, size_max: int = 32, what: str = "item") -> bytes:
+    """Return ``item`` as the bytes of an unsigned integer of at most ``size_max`` bytes.
+
+    Raises:
+        MalformedMessage: It is a list, too long, or has a leading zero byte.
+    """
     if not isinstance(item, bytes):
         raise MalformedMessage(f"{what}: expected bytes, found a list")
     if len(item) > size_max:
         raise MalformedMessage(f"{what}: scalar of {len(item)} bytes, at most {size_max} allowed")
     if item and item[0] == 0:
         raise MalformedMessage(f"{what}: scalar with a leading zero byte")
-    return int.from_bytes(item, "big")
+    return item
 
 
 def _long_prefix(offset: int, size: int) -> bytes:

@@ -111,8 +111,8 @@ class Transaction:
         """Return a typed transaction's items but for the signature, cut out of ``raw``."""
         raw, signature = self.raw, self.signature
         begin = 2 if raw[1] < 0xF8 else raw[1] - 0xF5
-        r, s = signature[:32].lstrip(b"\x00"), signature[32:64].lstrip(b"\x00")
-        return raw[begin : len(raw) - 1 - len(rlp.encode(r)) - len(rlp.encode(s))]
+        tail = 1 + _scalar_size(signature[:32]) + _scalar_size(signature[32:64])
+        return raw[begin : len(raw) - tail]
 
     def adopt_sender(self, twin: "Transaction") -> None:
         """Take over the sender that ``twin``, decoded from the same bytes, has recovered.
@@ -150,10 +150,10 @@ def decode_transaction(raw: bytes) -> Transaction:
         raise MalformedMessage(f"transaction: {len(raw)} bytes, at most {TRANSACTION_SIZE_MAX}")
     if raw[0] >= 0xC0:
         return _decode_legacy(raw)
-    if raw[0] == TransactionType.ACCESS_LIST:
-        return _decode_typed(raw, TransactionType.ACCESS_LIST, 11)
-    if raw[0] == TransactionType.DYNAMIC_FEE:
-        return _decode_typed(raw, TransactionType.DYNAMIC_FEE, 12)
+    if raw[0] == 2:
+        return _decode_dynamic_fee(raw)
+    if raw[0] == 1:
+        return _decode_access_list_type(raw)
     raise InvalidTransaction(
         f"transaction type {raw[0]}: only legacy, 1 and 2 are admitted", rule="EXEC-TYPES"
     )
@@ -210,31 +210,38 @@ def _decode_legacy(raw: bytes) -> Transaction:
     )
 
 
-def _decode_typed(raw: bytes, kind: TransactionType, length: int) -> Transaction:
-    items = rlp.as_list(rlp.decode(raw[1:]), length, f"type-{kind} transaction")
-    chain_id = rlp.as_uint(items[0], 8, "transaction.chainId")
-    nonce = _nonce(items[1])
-    priority_fee = rlp.as_uint(items[2], 32, "transaction.maxPriorityFeePerGas")
-    rest = items[3:]
-    max_fee = priority_fee
-    if kind is TransactionType.DYNAMIC_FEE:
-        max_fee = rlp.as_uint(rest[0], 32, "transaction.maxFeePerGas")
-        rest = rest[1:]
-    y_parity = rlp.as_uint(rest[5], 1, "transaction.yParity")
+def _decode_access_list_type(raw: bytes) -> Transaction:
+    items = rlp.as_list(rlp.decode(raw[1:]), 11, "type-1 transaction")
+    price = rlp.as_uint(items[2], 32, "transaction.gasPrice")
+    return _decode_typed(raw, TransactionType.ACCESS_LIST, items, (price, price))
+
+
+def _decode_dynamic_fee(raw: bytes) -> Transaction:
+    items = rlp.as_list(rlp.decode(raw[1:]), 12, "type-2 transaction")
+    tip = rlp.as_uint(items[2], 32, "transaction.maxPriorityFeePerGas")
+    fee = rlp.as_uint(items.pop(3), 32, "transaction.maxFeePerGas")
+    return _decode_typed(raw, TransactionType.DYNAMIC_FEE, items, (tip, fee))
+
+
+def _decode_typed(
+    raw: bytes, kind: TransactionType, items: list[rlp.Decoded], fees_wei: tuple[int, int]
+) -> Transaction:
+    """Read the items that types 1 and 2 share; ``items`` has one place for the fees."""
+    chain_id, nonce, _, gas_limit, to, value, data, warm, y_parity, r, s = items
     return _with_raw(
         raw,
         Transaction(
             type=kind,
-            chain_id=chain_id,
-            nonce=nonce,
-            max_priority_fee_wei=priority_fee,
-            max_fee_wei=max_fee,
-            gas_limit=rlp.as_uint(rest[0], 8, "transaction.gasLimit"),
-            to=_to(rest[1]),
-            value_wei=rlp.as_uint(rest[2], 32, "transaction.value"),
-            data=rlp.as_bytes(rest[3], what="transaction.data"),
-            access_list=_decode_access_list(rest[4]),
-            signature=_signature(y_parity, rest[6], rest[7]),
+            chain_id=rlp.as_uint(chain_id, 8, "transaction.chainId"),
+            nonce=_nonce(nonce),
+            max_priority_fee_wei=fees_wei[0],
+            max_fee_wei=fees_wei[1],
+            gas_limit=rlp.as_uint(gas_limit, 8, "transaction.gasLimit"),
+            to=_to(to),
+            value_wei=rlp.as_uint(value, 32, "transaction.value"),
+            data=rlp.as_bytes(data, what="transaction.data"),
+            access_list=_decode_access_list(warm),
+            signature=_signature(rlp.as_uint(y_parity, 1, "transaction.yParity"), r, s),
         ),
     )
 
@@ -259,12 +266,20 @@ def _to(item: rlp.Decoded) -> Address | None:
 def _signature(y_parity: int, r_item: rlp.Decoded, s_item: rlp.Decoded) -> Signature:
     if y_parity > 1:
         raise MalformedMessage(f"transaction.yParity: expected 0 or 1, found {y_parity}")
-    r = rlp.as_uint(r_item, 32, "transaction.r").to_bytes(32, "big")
-    s = rlp.as_uint(s_item, 32, "transaction.s").to_bytes(32, "big")
-    return Signature(r + s + bytes((y_parity,)))
+    r = rlp.as_scalar(r_item, 32, "transaction.r").rjust(32, b"\x00")
+    s = rlp.as_scalar(s_item, 32, "transaction.s").rjust(32, b"\x00")
+    return Signature(r + s + (b"\x01" if y_parity else b"\x00"))
+
+
+def _scalar_size(word: bytes) -> int:
+    """Return how many bytes a scalar takes in RLP."""
+    scalar = word.lstrip(b"\x00")
+    return 1 if len(scalar) == 1 and scalar[0] < 0x80 else 1 + len(scalar)
 
 
 def _decode_access_list(item: rlp.Decoded) -> tuple[AccessListEntry, ...]:
+    if item == []:
+        return ()
     entries: list[AccessListEntry] = []
     count = 0
     for entry in rlp.as_list(item, what="transaction.accessList"):

@@ -10,7 +10,6 @@ Spec: POOL-HEAD, POOL-RESTART.
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from node.execution.executor import make_context
@@ -231,7 +230,7 @@ class Intake:
             profile=self._profile,
             timestamp_s=head.header.timestamp_s,
             rule=self._rule,
-            simulate=partial(simulate, head=head, profile=self._profile),
+            simulate=make_simulation(head, self._profile),
         )
 
     def _account_nonce(self, address: Address) -> int:
@@ -253,24 +252,27 @@ class Intake:
         return self._clock.now_ms() // 1_000
 
 
-def simulate(transaction: Transaction, *, head: PoolHead, profile: ExecutionProfile) -> bool:
-    """Tell whether an open call would succeed in a block on ``head``.
+def make_simulation(head: PoolHead, profile: ExecutionProfile) -> Callable[[Transaction], bool]:
+    """Return what tells whether an open call would succeed in a block on ``head``.
 
     Spec: POOL-OPEN-CALL.
     """
-    transition = BlockTransition(
-        view=head.view,
-        context=make_context(
-            profile,
-            height=Height(head.header.height + 1),
-            timestamp_s=head.header.timestamp_s + 1,
-            coinbase=ZERO_ADDRESS,
-            ancestor_hash=lambda _: None,
-        ),
-        refused_precompiles=profile.refused_precompiles,
-    )
-    try:
-        transition.apply(transaction, must_succeed=True)
-    except InvalidInput:
-        return False
-    return True
+    context = make_context(
+        profile,
+        height=Height(head.header.height + 1),
+        timestamp_s=head.header.timestamp_s + 1,
+        coinbase=ZERO_ADDRESS,
+        ancestor_hash=lambda _: None,
+    ).remember_ancestors()
+
+    def simulate(transaction: Transaction) -> bool:
+        transition = BlockTransition(
+            view=head.view, context=context, refused_precompiles=profile.refused_precompiles
+        )
+        try:
+            transition.apply(transaction, must_succeed=True)
+        except InvalidInput:
+            return False
+        return True
+
+    return simulate

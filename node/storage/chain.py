@@ -99,6 +99,7 @@ class ChainStore:
         self._store = store
         self._state = state
         self._head = head
+        self._head_view: CommittedView | None = None
         self._base = schema.decode_height(store.get(meta_key(Meta.BASE)) or b"")
         self._restored_at = schema.decode_height(store.get(meta_key(Meta.RESTORED)) or b"")
         self._headers: OrderedDict[int, Header] = OrderedDict()
@@ -287,8 +288,14 @@ class ChainStore:
         Raises:
             NotStored: There is no such block here.
         """
-        header = self._head if height == self._head.height else self.load_header(height)
-        return CommittedView(self._state, height=height, root=header.state_root)
+        head, view = self._head, self._head_view
+        if height != head.height:
+            root = self.load_header(height).state_root
+            return CommittedView(self._state, height=height, root=root)
+        if view is None or (view.height, view.root) != (height, head.state_root):
+            view = CommittedView(self._state, height=height, root=head.state_root)
+            self._head_view = view
+        return view
 
     def head_view(self) -> CommittedView:
         """Return the state after the last block."""

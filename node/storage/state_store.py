@@ -94,16 +94,34 @@ class ByteCache:
         )
 
 
-class CommittedView:
-    """The state after a committed block; a ``BackedView``."""
+REMEMBERED_MAX: Final = 20_000
+"""Most accounts, and most slots, that one view remembers."""
 
-    __slots__ = ("_state", "height", "root")
+
+class CommittedView:
+    """The state after a committed block; a ``BackedView``.
+
+    It never changes, so what was read once is remembered: at the head admission, trial runs, the
+    builder and the check of a proposal read the same accounts and slots one after the other. Safe
+    to read from several threads.
+
+    Spec: STORE-CACHE.
+    """
+
+    __slots__ = ("_records", "_slots", "_state", "height", "root")
 
     def __init__(self, state: "StateStore", *, height: Height, root: Hash32) -> None:
         """Name the state after block ``height``."""
         self._state = state
+        self._records: dict[Address, AccountRecord | None] = {}
+        self._slots: dict[tuple[Address, int], int] = {}
         self.height: Final = height
         self.root: Final = root
+
+    @property
+    def remembered_count(self) -> int:
+        """Return how many accounts and slots are remembered."""
+        return len(self._records) + len(self._slots)
 
     def load_account(self, address: Address) -> Account | None:
         """Return the account, or None when it does not exist.
@@ -111,7 +129,7 @@ class CommittedView:
         Raises:
             StatePruned: The state is no longer kept.
         """
-        record = self._state.read_record(self, address)
+        record = self.load_record(address)
         return None if record is None else record.account
 
     def load_record(self, address: Address) -> AccountRecord | None:
@@ -120,7 +138,13 @@ class CommittedView:
         Raises:
             StatePruned: The state is no longer kept.
         """
-        return self._state.read_record(self, address)
+        try:
+            return self._records[address]
+        except KeyError:
+            record = self._state.read_record(self, address)
+        if len(self._records) < REMEMBERED_MAX:
+            self._records[address] = record
+        return record
 
     def load_slot(self, address: Address, slot: int) -> int:
         """Return the value of a storage slot; 0 when unset.
@@ -128,7 +152,12 @@ class CommittedView:
         Raises:
             StatePruned: The state is no longer kept.
         """
-        return self._state.read_slot(self, address, slot)
+        value = self._slots.get((address, slot))
+        if value is None:
+            value = self._state.read_slot(self, address, slot)
+            if len(self._slots) < REMEMBERED_MAX:
+                self._slots[address, slot] = value
+        return value
 
     def load_code(self, code_hash: Hash32) -> bytes:
         """Return the code with that hash.

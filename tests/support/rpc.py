@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import vyper
@@ -27,7 +27,7 @@ from node.rpc.method import MethodTable
 from node.rpc.methods.tables import PUBLIC_METHODS
 from node.rpc.server import RpcServer, ServerAddress, new_id
 from node.rpc.service import RpcService
-from node.runtime.intake import PoolHead, simulate
+from node.runtime.intake import PoolHead, make_simulation
 from tests.support.ledger import VALIDATOR_KEYS, Ledger
 
 BOOK_SOURCE = """
@@ -135,7 +135,7 @@ class RpcChain:
             profile=ledger.profile,
             timestamp_s=at.header.timestamp_s,
             rule=ledger.rule,
-            simulate=partial(simulate, head=at, profile=ledger.profile),
+            simulate=make_simulation(at, ledger.profile),
         )
 
 

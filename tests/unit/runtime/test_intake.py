@@ -12,7 +12,7 @@ from node.pool.pool import Pool
 from node.pool.refusals import NotPermitted
 from node.primitives.transaction import Transaction, decode_transaction
 from node.runtime.clock import SystemClock
-from node.runtime.intake import Intake, PoolHead, simulate
+from node.runtime.intake import Intake, PoolHead, make_simulation
 from node.runtime.metrics import Metrics
 from tests.support.ledger import GOVERNOR_KEY, OUTSIDER_KEY, Ledger
 
@@ -122,8 +122,10 @@ def test_a_block_of_what_waits_recovers_no_sender_again() -> None:
 def test_a_simulation_tells_success_and_leaves_nothing() -> None:
     node = Node()
     root = node.ledger.view.root
-    assert simulate(node.create(), head=node.head, profile=node.ledger.profile)
-    assert not simulate(node.create(code=REVERTING), head=node.head, profile=node.ledger.profile)
+    would_succeed = make_simulation(node.head, node.ledger.profile)
+
+    assert would_succeed(node.create())
+    assert not would_succeed(node.create(code=REVERTING))
     assert node.ledger.view.root == root
 
 

@@ -9,6 +9,7 @@ from node.primitives.crypto import keccak256
 from node.primitives.errors import InvariantViolation
 from node.primitives.trie import verify_account_proof
 from node.primitives.types import BlockHash, Hash32, Height, TransactionHash
+from node.storage import state_store
 from node.storage.chain import open_chain, open_stored
 from node.storage.errors import (
     DatabaseCorrupt,
@@ -274,3 +275,37 @@ def test_a_cache_never_holds_more_than_its_bound() -> None:
         assert cache.size_bytes <= 10_000 + 260
     assert cache.get((999).to_bytes(4, "big")) == bytes(100)
     assert cache.get((0).to_bytes(4, "big")) is None
+
+
+def test_readers_of_the_head_share_what_was_read_and_a_new_head_begins_anew() -> None:
+    chain = open_made_up()
+    commit(chain, pay(1, 5))
+    before = chain.head_view()
+    assert (before.load_account(address_of(1)), before.load_account(address_of(2))) == (
+        Account(0, 5),
+        None,
+    )
+
+    assert chain.view_at(Height(1)) is before
+    commit(chain, StateChanges(accounts={**pay(1, 6).accounts, **pay(2, 7).accounts}))
+
+    after = chain.head_view()
+    assert (after.load_account(address_of(1)), after.load_account(address_of(2))) == (
+        Account(0, 6),
+        Account(0, 7),
+    )
+    assert (before.load_account(address_of(1)), before.load_account(address_of(2))) == (
+        Account(0, 5),
+        None,
+    )
+
+
+def test_a_view_remembers_no_more_than_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_store, "REMEMBERED_MAX", 3)
+    view = open_made_up().head_view()
+
+    for number in range(10):
+        assert view.load_account(address_of(100 + number)) is None
+        assert view.load_slot(CONTRACT, 100 + number) == 0
+
+    assert view.remembered_count == 6
