@@ -74,10 +74,28 @@ def decode_submission(raw: bytes, limits: PoolLimits) -> Transaction:
     return decode_transaction(raw)
 
 
-def check_admissible(
+def check_by_itself(transaction: Transaction, profile: ExecutionProfile) -> None:
+    """Apply every rule that needs neither the head nor the pool, in their order.
+
+    Recovering the sender takes longer than all other rules together, and no lock need be held.
+
+    Raises:
+        Refused: The first rule it breaks.
+
+    Spec: POOL-ADMISSION.
+    """
+    check_chain_id(transaction, profile)
+    check_gas_cap(transaction, profile)
+    check_fees(transaction)
+    check_init_code(transaction)
+    check_intrinsic_gas(transaction)
+    check_signature(transaction)
+
+
+def check_at_head(
     transaction: Transaction, context: HeadContext, limits: PoolLimits
 ) -> tuple[Admission, Account]:
-    """Apply every rule but the pool's room, in their order.
+    """Apply every rule that asks the head, in their order.
 
     Returns:
         The permission rule's consent, and the sender's account.
@@ -87,12 +105,7 @@ def check_admissible(
 
     Spec: POOL-ADMISSION.
     """
-    check_chain_id(transaction, context.profile)
-    check_gas_cap(transaction, context.profile)
-    check_fees(transaction)
-    check_init_code(transaction)
-    check_intrinsic_gas(transaction)
-    account = context.account(check_signature(transaction))
+    account = context.account(transaction.sender)
     check_sender_has_no_code(account)
     check_nonce(transaction, account, limits)
     check_balance(transaction, account)

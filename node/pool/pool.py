@@ -15,9 +15,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 
+from node.execution.profile import ExecutionProfile
 from node.pool.admission import (
     HeadContext,
-    check_admissible,
+    check_at_head,
+    check_by_itself,
     check_open_call,
     check_signature,
     decode_submission,
@@ -116,8 +118,21 @@ class Pool:
 
         Spec: POOL-ADMISSION.
         """
-        transaction = decode_submission(raw, self.limits)
+        transaction = self.prepare(raw, context.profile)
         return self.admit(transaction, context, source=source, now_s=now_s, is_vouched=is_vouched)
+
+    def prepare(self, raw: bytes, profile: ExecutionProfile) -> Transaction:
+        """Decode a transaction and apply what needs neither the head nor exclusive use of the pool.
+
+        Raises:
+            InvalidInput: It is malformed, refused, or here already.
+
+        Spec: POOL-ADMISSION.
+        """
+        transaction = decode_submission(raw, self.limits)
+        self._check_news(transaction)
+        check_by_itself(transaction, profile)
+        return transaction
 
     def admit(
         self,
@@ -128,7 +143,7 @@ class Pool:
         now_s: int,
         is_vouched: bool = False,
     ) -> Added:
-        """Check a decoded transaction and take it.
+        """Judge a prepared transaction by the head and take it.
 
         Raises:
             Refused: A rule it breaks, or no room.
@@ -136,7 +151,7 @@ class Pool:
         Spec: POOL-ADMISSION, POOL-OPEN-CALL.
         """
         self._check_news(transaction)
-        admission, account = check_admissible(transaction, context, self.limits)
+        admission, account = check_at_head(transaction, context, self.limits)
         self.check_room(transaction, source=source)
         is_believed = is_vouched and self.vouching.is_trusted(source, now_s=now_s)
         if not is_believed:

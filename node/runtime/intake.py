@@ -19,7 +19,7 @@ from node.execution.proposal import Skipped
 from node.execution.transition import BlockTransition
 from node.log import Log
 from node.pool.admission import HeadContext
-from node.pool.pool import Pool
+from node.pool.pool import Added, Pool
 from node.pool.refusals import AlreadyKnown, Refused
 from node.pool.snapshot import decode_entries, encode_entries
 from node.primitives.block import TRANSACTION_COUNT_MAX
@@ -100,23 +100,26 @@ class Intake:
 
         Spec: POOL-ADMISSION, POOL-OPEN-CALL.
         """
-        with self.lock:
-            assert self._context is not None
-            try:
-                added = self.pool.submit(
-                    raw,
-                    self._context,
-                    source=source,
-                    now_s=self._now_s(),
-                    is_vouched=is_vouched,
-                )
-            except InvalidInput as error:
-                self._metrics.pool_refusals.labels(error.code).inc()
-                raise
-            if added.is_pending:
-                self._set_content(True)
+        try:
+            transaction = self.pool.prepare(raw, self._profile)
+            with self.lock:
+                added = self._admit(transaction, source, is_vouched=is_vouched)
+        except InvalidInput as error:
+            self._metrics.pool_refusals.labels(error.code).inc()
+            raise
         self._announce(added.transaction, source)
         return added.transaction.hash
+
+    def _admit(self, transaction: Transaction, source: str, *, is_vouched: bool) -> Added:
+        """Take a prepared transaction; the lock is held."""
+        assert self._context is not None
+        now_s = self._now_s()
+        added = self.pool.admit(
+            transaction, self._context, source=source, now_s=now_s, is_vouched=is_vouched
+        )
+        if added.is_pending:
+            self._set_content(True)
+        return added
 
     def submit_batch(self, raws: Iterable[bytes], source: str) -> int:
         """Take what is good of a peer's transactions; return how many were malformed."""

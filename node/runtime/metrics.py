@@ -29,6 +29,7 @@ class Metrics:
     def __init__(self) -> None:
         """Register all metrics in a fresh registry."""
         self.registry = CollectorRegistry()
+        self._rpc_timers: dict[str, Histogram] = {}
         self._consensus()
         self._votes()
         self._chain()
@@ -161,6 +162,13 @@ class Metrics:
     def expose(self) -> bytes:
         """Return the text that Prometheus reads."""
         return generate_latest(self.registry)
+
+    def saw_call(self, method: str, seconds: float) -> None:
+        """Count a call of an RPC method that exists; its series is looked up once."""
+        timer = self._rpc_timers.get(method)
+        if timer is None:
+            timer = self._rpc_timers[method] = self.rpc_seconds.labels(method)
+        timer.observe(seconds)
 
     def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
         return Gauge(f"daicho_{name}", about, labels, registry=self.registry)

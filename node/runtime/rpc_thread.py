@@ -152,6 +152,6 @@ class RpcThread:
         return self._clock.monotonic_ms() / 1_000
 
     def _observe(self, method: str, seconds: float, is_success: bool) -> None:
-        self._metrics.rpc_seconds.labels(method).observe(seconds)
+        self._metrics.saw_call(method, seconds)
         if not is_success:
             self._metrics.rpc_refusals.labels(method).inc()

@@ -129,7 +129,7 @@ class Validator:
         )
 
     def _observe(self, method: str, seconds: float, is_success: bool) -> None:
-        self.metrics.rpc_seconds.labels(method).observe(seconds)
+        self.metrics.saw_call(method, seconds)
         assert is_success
 
     def judge(self) -> None:

@@ -9,12 +9,12 @@ import pytest
 
 from node.pool.limits import PoolLimits
 from node.pool.pool import Pool
-from node.pool.refusals import NotPermitted
-from node.primitives.transaction import Transaction, decode_transaction
+from node.pool.refusals import NotPermitted, WrongChain
+from node.primitives.transaction import Transaction, decode_transaction, sign_transaction
 from node.runtime.clock import SystemClock
 from node.runtime.intake import Intake, PoolHead, make_simulation
 from node.runtime.metrics import Metrics
-from tests.support.ledger import GOVERNOR_KEY, OUTSIDER_KEY, Ledger
+from tests.support.ledger import CHAIN_ID, GOVERNOR_KEY, OUTSIDER_KEY, Ledger
 
 INIT_CODE = bytes.fromhex("600160005360016000f3")
 REVERTING = bytes.fromhex("60006000fd")
@@ -144,3 +144,24 @@ def test_many_threads_lose_nothing() -> None:
     for thread in threads:
         thread.join()
     assert [each.nonce for each in node.intake.candidates()] == list(range(60))
+
+
+def test_signatures_are_recovered_while_another_holds_the_pool() -> None:
+    node = Node()
+    foreign = sign_transaction(
+        GOVERNOR_KEY, chain_id=CHAIN_ID + 1, nonce=0, gas_limit=100_000, to=None, data=INIT_CODE
+    )
+    refused: list[str] = []
+
+    def submit() -> None:
+        try:
+            node.intake.submit(foreign.raw, "client")
+        except WrongChain as error:
+            refused.append(error.code)
+
+    with node.intake.lock:
+        client = threading.Thread(target=submit)
+        client.start()
+        client.join(60)
+
+    assert refused == [WrongChain.code]
