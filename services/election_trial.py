@@ -86,11 +86,14 @@ VOTERS_AT_ONCE: Final = 16
 
 VOTE_GAS: Final = 3_000_000
 
-PREPARE_SHARE: Final = 0.5
+PREPARE_SHARE: Final = 0.25
 """Seconds before opening for each second that the ceremony took: a measure of the machine."""
 
 VOTE_SHARE: Final = 1.5
 """The same for the time between opening and closing."""
+
+ACT_SHARE: Final = 0.4
+"""The same for a mixer's turn, and for bringing a ballot to the box."""
 
 OPEN_LEAST_S: Final = 15
 """Least time between the manifest and the opening."""
@@ -145,6 +148,7 @@ class Trial:
         self.manifest: Manifest
         self._genesis: Header
         self._chain_id = 0
+        self._period_s = 1
         self._ceremony_s = 0.0
         self._reason = ""
 
@@ -160,6 +164,7 @@ class Trial:
         town = self.network.towns[0].town
         genesis = parse_genesis((self.network.root / "genesis.json").read_bytes())
         self._genesis, self._chain_id = genesis.header, genesis.profile.chain_id
+        self._period_s = genesis.profile.block_period_s
         # Asked in the other order than the services: another municipality's node shows it.
         self._nodes = await stack.enter_async_context(http_nodes(list(reversed(town.nodes))))
         age_s = self._now_s() - self._genesis.timestamp_s
@@ -322,6 +327,7 @@ class Trial:
         opens_at = self._now_s() + OPEN_LEAST_S + int(PREPARE_SHARE * self._ceremony_s)
         open_s = max(self.plan.window_s, int(VOTE_SHARE * self._ceremony_s)) + len(self.voters)
         closes_at = opens_at + open_s
+        act_s = int(ACT_SHARE * self._ceremony_s)
         return build_manifest(
             Plan(
                 title="模擬投票（試験環境）",
@@ -338,8 +344,8 @@ class Trial:
                     "max_sequence": 20,
                     "min_interval_s": 1,
                     "max_rekey": 5,
-                    "mix_time_s": self.plan.mix_time_s,
-                    "cast_blocks": self.plan.cast_blocks,
+                    "mix_time_s": max(self.plan.mix_time_s, act_s),
+                    "cast_blocks": max(self.plan.cast_blocks, act_s // self._period_s),
                 },
             ),
             [make_party(town) for town in self.network.towns],

@@ -47,7 +47,7 @@ RACES: Final = (
 )
 STYLES: Final = ((1, "本区", (1, 2)), (2, "分区", (1,)))
 
-WINDOW_S: Final = 90
+WINDOW_S: Final = 60
 """Least seconds between opening and closing."""
 
 CARD_PASSWORD: Final = Codes().signing
@@ -75,11 +75,11 @@ class TrialPlan:
     min_mixes: int = 3
     """Least number of valid mixes."""
     mix_time_s: int = 120
-    """How long a mixer's turn lasts."""
+    """Least time that a mixer's turn lasts; longer on a slow machine."""
     window_s: int = WINDOW_S
-    """Seconds between opening and closing."""
+    """Least seconds between opening and closing; longer on a slow machine."""
     cast_blocks: int = 60
-    """Blocks within which a relay promises to bring a ballot to the box."""
+    """Least blocks within which a relay promises to bring a ballot to the box."""
 
 
 @dataclass

@@ -94,8 +94,8 @@ def plan_of(voters: int) -> TrialPlan:
         styles=STYLES,
         mixers=(2, 1, 3, 4),
         min_mixes=2,
-        mix_time_s=30,
-        cast_blocks=30,
+        mix_time_s=15,
+        cast_blocks=20,
     )
 
 

@@ -5,7 +5,7 @@ over mixers whose time is over, gives its shares of final lists alone, combines 
 and publishes only what it counted. Every act is a function of the state, the files and what it
 found before, so each look may be repeated and the process killed anywhere.
 
-Spec: TALLY-ORDER, TALLY-ROUND, TALLY-SHARE, TALLY-PUBLISH, TALLY-CLEANSE.
+Spec: CAST-CLOSE, TALLY-ORDER, TALLY-ROUND, TALLY-SHARE, TALLY-PUBLISH, TALLY-CLEANSE.
 """
 
 import asyncio
@@ -48,6 +48,15 @@ _log = Log("election-tally")
 
 T = TypeVar("T")
 
+CLOSE_AFTER_S: Final = 120
+"""Seconds after the closing time from which trustees close a box that no relay closed."""
+
+CLOSE: Final = "close"
+"""The act."""
+
+CLOSE_TURN_S: Final = 30
+"""Seconds that one trustee waits for another."""
+
 KINDS: Final = (ListKind.ROLL, ListKind.BALLOTS)
 
 
@@ -84,11 +93,13 @@ class TallyWorker:
         async with board.database.read() as tx:
             state = await board.load_election(tx, eid)
             head = await board.load_head(tx)
-        if state is None or head is None or state.abandoned is not None or state.box is None:
+        if state is None or head is None or state.abandoned is not None:
             return ()
         municipality = self._parts.context.settings.municipality.id
         if municipality not in state.terms.trustees:
             return ()
+        if state.box is None:
+            return await self._close(state, now_s=head.time_s)
         data = await self._parts.library.read(manifest_ref(eid))
         if data is None:
             return ("manifest",)
@@ -101,6 +112,22 @@ class TallyWorker:
         finally:
             self._parts.context.progress.note(eid, None)
         return tuple(look.waits_for)
+
+    async def _close(self, state: ElectionState, *, now_s: int) -> tuple[str, ...]:
+        """Close a box that the relays left open; trustees take turns.
+
+        Spec: CAST-CLOSE, BOX-CLOSE.
+        """
+        context, acts = self._parts.context, self._parts.acts
+        place = state.terms.trustees.index(context.settings.municipality.id)
+        if now_s < state.terms.closes_at + CLOSE_AFTER_S + place * CLOSE_TURN_S:
+            return ()
+        if await acts.is_due(state.eid, CLOSE):
+            _log.warning("no relay closed the box", election=state.eid.hex()[:16])
+            data = encode_call("BallotBox", "close", state.eid)
+            box = context.contracts.ballot_box
+            await acts.do(Act(subject=state.eid, name=CLOSE, contract=box, data=data))
+        return ("the closing of the box",)
 
 
 class _Look:
