@@ -151,6 +151,7 @@ class Trial:
         self._period_s = 1
         self._ceremony_s = 0.0
         self._reason = ""
+        self._told = ""
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Open connections, the simulated authorities and the light client."""
@@ -254,9 +255,7 @@ class Trial:
         await self.until("the freezing", partial(self._phase_is, "tally", "done"))
         await self._check_rolls()
         self.say("roll frozen; every active voter's device found its entry")
-        await self.until(
-            "mixing, decryption and results", partial(self._phase_is, "done"), timeout_s=900
-        )
+        await self.until("mixing, decryption and results", self._tell_tally, timeout_s=900)
         folder = self.network.root / "records" / self.manifest.eid.hex()[:16]
         file_count = await self.until(
             "the record",
@@ -472,7 +471,8 @@ class Trial:
         """Write and judge evidence against a relay that broke its promise; use another one."""
         standing, height = await device.standing(self._light, contracts)
         receipt = sent.receipts[-1]
-        if receipt.deadline >= height:
+        if receipt.deadline >= height or sent.sequence <= standing.sequence:
+            # Another relay has it now, or it came in meanwhile.
             return
         data = encode_evidence(self.manifest, sent, receipt)
         evidence = decode_evidence(self.manifest, data)
@@ -518,6 +518,29 @@ class Trial:
         phase: str = found["phase"]
         return phase if phase in phases else None
 
+    async def _tell_tally(self) -> bool | None:
+        """Tell how far the tally is whenever it went on; True at its end."""
+        found = await self.get(self.network.towns[0], f"/elections/{self.manifest.eid.hex()}")
+        judged = [
+            (tally["kind"], each["is_valid"])
+            for tally in found["lists"]
+            for each in tally["rounds"]
+            if each["is_posted"] and each["is_valid"] is not None
+        ]
+        told = ", ".join(
+            (
+                f"{sum(kind == 'R' for kind, _ in judged)} mixes of the roll judged",
+                f"{sum(kind == 'B' for kind, _ in judged)} of the ballots",
+                f"{sum(not is_valid for _, is_valid in judged)} found invalid",
+                f"{sum(len(tally['shares']) for tally in found['lists'])} trustees' shares",
+                f"{len(found['results'])} of {len(self.plan.races)} results",
+            )
+        )
+        if told != self._told:
+            self._told = told
+            self.say(told)
+        return True if found["phase"] == "done" else None
+
     def expected(self) -> dict[int, list[int]]:
         """Return the numbers of each race that the choices give: blank, candidates, invalid."""
         counts: dict[int, list[int]] = {}
@@ -537,9 +560,13 @@ class Trial:
             async with places:
                 await act(voter)
 
-        async with asyncio.TaskGroup() as group:
-            for voter in voters:
-                group.create_task(one(voter))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for voter in voters:
+                    group.create_task(one(voter))
+        except BaseExceptionGroup as failed:
+            # One voter's failure ends the trial, and tells why.
+            raise failed.exceptions[0] from failed
 
     # Talking to the network
 
