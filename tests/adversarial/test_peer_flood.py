@@ -24,6 +24,7 @@ from node.p2p.wire import FRAME_SIZE_MAX, FrameKind, encode_frame
 from node.primitives.errors import Unavailable
 from node.primitives.types import Height
 from tests.support.peers import (
+    PATIENT,
     QUICK,
     ScriptedPeer,
     TestNode,
@@ -136,7 +137,7 @@ async def test_the_longest_frame_allowed_arrives_whole(tmp_path: Path) -> None:
 
 async def test_a_flood_is_cut_off_and_does_not_starve_the_others(tmp_path: Path) -> None:
     """The hostile member sends as fast as it can; the honest one still gets its word in."""
-    nodes, hostile = city(tmp_path)
+    nodes, hostile = city(tmp_path, PATIENT)
     vote = frames.ConsensusMessage(payload=b"spam" * 50)
     burst = limits.FRAME_RATES[Lane.CONSENSUS].burst
 

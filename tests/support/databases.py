@@ -3,7 +3,7 @@
 import atexit
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -40,15 +40,51 @@ async def open_fresh(
         await database.close()
 
 
+async def open_current(url: str, versions: Sequence[Path] = ()) -> Database:
+    """Open a service's database at the program's schema.
+
+    A SQLite file that is not there yet is a copy of one that was migrated once.
+    """
+    _, _, name = url.partition("sqlite+aiosqlite:///")
+    if name:
+        _copy_unless_there(await _migrated(tuple(versions)), Path(name))
+    database = await open_database(url)
+    await upgrade(database, versions=versions)
+    return database
+
+
+def _copy_unless_there(model: Path, path: Path) -> None:
+    if not path.exists():
+        shutil.copyfile(model, path)
+
+
+_migrated_files: dict[tuple[Path, ...], Path] = {}
+"""Files of ``open_current``, by the services' migrations."""
+
+
+async def _migrated(versions: tuple[Path, ...]) -> Path:
+    if versions not in _migrated_files:
+        path = _make_home() / "service.db"
+        model = await open_database(f"sqlite+aiosqlite:///{path}")
+        await upgrade(model, versions=versions)
+        await model.close()
+        _migrated_files[versions] = path
+    return _migrated_files[versions]
+
+
+def _make_home() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="daicho-model-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home
+
+
 _models: dict[str, str] = {}
 """Databases with the kit's tables, migrated once and copied for each test."""
 
 
 async def _copy_model(kind: str, directory: Path) -> str:
     if kind not in _models:
-        home = Path(tempfile.mkdtemp(prefix="daicho-model-"))
-        atexit.register(shutil.rmtree, home, ignore_errors=True)
-        url = make_url(kind, home)
+        url = make_url(kind, _make_home())
         model = await open_database(url)
         await upgrade(model)
         await model.close()

@@ -40,13 +40,11 @@ from services.election.trustee.ceremony import CeremonyParts, CeremonyWorker
 from services.election.trustee.custodian import VaultCustodian
 from services.election.trustee.tally import TallyParts, TallyWorker
 from services.election.trustee.vault import open_vault
-from services.kit.database import open_database
 from services.kit.events import Event
 from services.kit.follower import FinalBlock
 from services.kit.intents import STATE_CHANGED, apply_state_change
 from services.kit.keys import generate_key, private_document, public_document
 from services.kit.outbox import INTENDED
-from services.kit.schema import upgrade
 from services.kit.service import Resources
 from services.kit.settings import (
     AuthSettings,
@@ -60,6 +58,7 @@ from services.kit.settings import (
 from services.kit.tables import OUTBOX_EVENTS
 from services.kit.tokens import Trust
 from tests.support.clock import FakeClock
+from tests.support.databases import open_current
 from tests.support.example import write_private
 from tests.support.ledger import (
     MUNICIPALITY_KEYS,
@@ -244,9 +243,8 @@ class World:
                 key = generate_key()
                 write_private(folder / f"{name}.key.json", json.dumps(private_document(key)))
                 (folder / f"{name}.pub.json").write_text(json.dumps(public_document(key)))
-        database = await open_database(settings.kit.database.url)
+        database = await open_current(settings.kit.database.url, SERVICE.versions)
         stack.push_async_callback(database.close)
-        await upgrade(database, versions=SERVICE.versions)
         resources = Resources(
             clock=self.clock,
             database=database,

@@ -36,10 +36,9 @@ from services.hub.settings import (
     Profile,
     VerifierSettings,
 )
-from services.kit.database import Database, open_database
+from services.kit.database import Database
 from services.kit.keys import generate_key, private_document, public_document
 from services.kit.master_keys import create_master_file
-from services.kit.schema import upgrade
 from services.kit.service import Resources, Service, serve
 from services.kit.settings import (
     AuthSettings,
@@ -59,6 +58,7 @@ from services.sim.pki.authority import IssuedCertificate
 from services.sim.pki.hierarchy import CardCertificates, Hierarchy
 from services.sim.pki.profiles import SimulatedResident
 from services.sim.pki.server import build_application
+from tests.support.databases import open_current
 from tests.support.example import free_port, write_private
 from tests.support.followed import Town
 from tests.support.identity import RESIDENT, new_hierarchy, sign_as_card
@@ -511,9 +511,8 @@ async def running_hub(
             services.insert(0, (RELAY, relay_settings(town, folder, node, ports)))
         urls, databases = {}, {}
         for service, its_settings in services:
-            database = await open_database(its_settings.kit.database.url)
+            database = await open_current(its_settings.kit.database.url, service.versions)
             stack.push_async_callback(database.close)
-            await upgrade(database, versions=service.versions)
             resources = Resources(
                 clock=town.clock,
                 database=database,

@@ -68,6 +68,9 @@ QUICK = Timings(
 )
 """Deadlines short enough to test."""
 
+PATIENT = replace(QUICK, handshake_ms=30_000, idle_ms=60_000, send_ms=60_000, request_ms=60_000)
+"""For tests of anything else: a machine that stands still for seconds loses no connection."""
+
 
 def node_key(index: int) -> PrivateKey:
     """Return the development key of node ``index``."""
@@ -262,7 +265,7 @@ async def running(*nodes: TestNode) -> "AsyncIterator[None]":
         await asyncio.gather(*(node.network.stop() for node in started))
 
 
-def mesh_of(folder: Path, count: int, *, timings: Timings = QUICK) -> list[TestNode]:
+def mesh_of(folder: Path, count: int, *, timings: Timings = PATIENT) -> list[TestNode]:
     """Build ``count`` nodes that know one another."""
     members = [build_test_member(index, port=free_port()) for index in range(count)]
     document = signed_membership(members)

@@ -9,21 +9,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from clients.core.transport import Node
-from services.kit.database import Database, open_database
+from services.kit.database import Database
 from services.kit.deliveries import acknowledge, lease_deliveries
 from services.kit.events import Event, decode_event
 from services.kit.follower import FollowerParts, Watch, open_follower
 from services.kit.inbox import accept
 from services.kit.intents import IntentStatus, apply_state_change, load_intent
 from services.kit.outbox import ChainIntent, Subscriber, intend, publish, subscribe
-from services.kit.schema import upgrade
 from services.relay import relay as running
 from services.relay.intake import WITHDRAWN, Intake
 from services.relay.relay import Relay, RelayParts, open_relay
 from services.relay.schema import MIGRATIONS
 from services.relay.signer import KeystoreSigner, Signer
 from services.relay.tables import CURSORS
-from tests.support.databases import make_url
+from tests.support.databases import make_url, open_current
 from tests.support.followed import LIMITS, STREAM, TENANT, Town
 from tests.support.ledger import CHAIN_ID, SERVICE_KEYS, encode_call
 
@@ -60,9 +59,8 @@ async def opened_database(
     url: str, subscriber: Subscriber, *, is_relay: bool
 ) -> AsyncIterator[Database]:
     """Open a database at the newest schema, with one subscriber to its events."""
-    database = await open_database(url)
+    database = await open_current(url, [MIGRATIONS] if is_relay else [])
     try:
-        await upgrade(database, versions=[MIGRATIONS] if is_relay else [])
         async with database.write() as tx:
             await subscribe(tx, subscriber)
         yield database

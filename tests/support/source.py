@@ -4,7 +4,6 @@ import ast
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,7 +68,7 @@ def test_citations() -> list[Citation]:
     """Return the rules named in the file docstrings of the tests."""
     found = []
     for path in python_files("tests"):
-        docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+        docstring = docstrings(path)[0][1]
         place = str(path.relative_to(ROOT))
         found += [Citation(rule=rule, place=place) for rule in CITATION.findall(docstring)]
     return found
@@ -78,13 +77,16 @@ def test_citations() -> list[Citation]:
 test_citations.__test__ = False  # type: ignore[attr-defined]
 
 
-def docstrings(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the name and docstring of a module, its classes and its functions."""
+@cache
+def docstrings(path: Path) -> tuple[tuple[str, str], ...]:
+    """Return the name and docstring of a module, its classes and its functions, in this order."""
     tree = ast.parse(path.read_text())
-    yield "module", ast.get_docstring(tree) or ""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name, ast.get_docstring(node) or ""
+    inner = (
+        (node.name, ast.get_docstring(node) or "")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    )
+    return (("module", ast.get_docstring(tree) or ""), *inner)
 
 
 def all_errors() -> list[type[LedgerError]]:

@@ -7,6 +7,8 @@ AUDIT-ELECTION: the record that a town publishes of it is confirmed.
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from clients.auditor.checks import Verdict
 from clients.auditor.election import checks
 from clients.auditor.election.audit import ElectionAudit
@@ -19,6 +21,7 @@ RACE_1 = [1, 1, 2, 0]
 RACE_4 = [1, 1, 1, 0, 0]
 
 
+@pytest.mark.slow
 async def test_four_services_count_an_election_unattended(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         day = await hold_day(world)

@@ -7,24 +7,23 @@ import pytest
 from sqlalchemy import select
 
 from services.kit.auth import Resident, Staff
-from services.kit.database import Database, open_database
+from services.kit.database import Database
 from services.kit.idempotency import IdempotentRequest, KeyReused, RequestInProgress, begin
 from services.kit.messages import Language
 from services.kit.once import once
 from services.kit.operations import Call, PersonalRead, WrongOperation
 from services.kit.problems import Conflict
 from services.kit.reads import audit_reads
-from services.kit.schema import upgrade
 from services.kit.tables import AUDIT_ENTRIES
 from tests.support.board_service import Count
 from tests.support.clock import FakeClock
+from tests.support.databases import open_current
 from tests.support.tokens import GOKA, NOW
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> Any:
-    opened = await open_database(f"sqlite+aiosqlite:///{tmp_path}/board.db")
-    await upgrade(opened)
+    opened = await open_current(f"sqlite+aiosqlite:///{tmp_path}/board.db")
     yield opened
     await opened.close()
 

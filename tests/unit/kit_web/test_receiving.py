@@ -10,13 +10,12 @@ from joserfc.jwk import OKPKey
 
 from node.primitives.errors import Unavailable
 from services.kit.app import build_app
-from services.kit.database import open_database
 from services.kit.event_signatures import EventSigner, EventVerifier
 from services.kit.events import Event, encode_event
 from services.kit.problems import Conflict
 from services.kit.receiving import event_page
-from services.kit.schema import upgrade
 from tests.support.board_service import Board, board_service
+from tests.support.databases import open_current
 from tests.support.tokens import NOW, People
 
 KEY, OTHER_KEY = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
@@ -45,8 +44,7 @@ def receiver() -> Receiver:
 
 @pytest.fixture
 async def client(tmp_path: Path, receiver: Receiver) -> AsyncIterator[Any]:
-    database = await open_database(f"sqlite+aiosqlite:///{tmp_path}/board.db")
-    await upgrade(database)
+    database = await open_current(f"sqlite+aiosqlite:///{tmp_path}/board.db")
     page = event_page(database, EventVerifier({HUB: {"k1": KEY}}), receiver)
     app = build_app(board_service(People(), Board(), pages=(page,)))
     async with TestClient(TestServer(app)) as opened:

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.kit.database import DatabaseUnavailable, open_database
+from services.kit.database import DatabaseUnavailable
 from services.kit.intents import IntentState
 from services.kit.metrics import Metrics
-from services.kit.schema import upgrade
 from services.relay import store
 from services.relay.gauges import Gauges
 from services.relay.operations import Operation
 from services.relay.schema import MIGRATIONS
 from tests.support.clock import FakeClock
+from tests.support.databases import open_current
 
 STATES = [
     IntentState.INTENDED,
@@ -40,8 +40,7 @@ def figures(metrics: Metrics) -> dict[str, float]:
 
 async def test_the_figures_are_those_of_the_database_and_outlive_it(tmp_path: Path) -> None:
     clock, metrics = FakeClock(), Metrics("relay")
-    database = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'relay.db'}")
-    await upgrade(database, versions=[MIGRATIONS])
+    database = await open_current(f"sqlite+aiosqlite:///{tmp_path / 'relay.db'}", [MIGRATIONS])
     gauges = Gauges(database, "sakai", clock)
     gauges.show(metrics)
     nothing = {"pending": 0, "sent": 0, "failed": 0, "oldest_pending_age_seconds": 0}
