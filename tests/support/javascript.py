@@ -55,11 +55,20 @@ def build_web() -> Path:
     return target / "node"
 
 
-def verify_election(record: Path, timeout_s: float = 300) -> tuple[int, dict[str, Any]]:
-    """Run ``verify-election`` and return its exit code and every answer by the check's name."""
+def verify_election(
+    record: Path, *, chain: tuple[Path, Path] | None = None, timeout_s: float = 600
+) -> tuple[int, dict[str, Any]]:
+    """Run ``verify-election`` and return its exit code and every answer by the check's name.
+
+    Args:
+        record: The published record.
+        chain: Bundle and genesis file, where the chain is to be walked.
+        timeout_s: How long it may take.
+    """
+    more = [] if chain is None else ["--chain", str(chain[0]), "--genesis", str(chain[1])]
     script = build_web() / "verifyElection.js"
     finished = subprocess.run(
-        ["node", str(script), str(record), "--json"],
+        ["node", str(script), str(record), "--json", *more],
         capture_output=True,
         text=True,
         timeout=timeout_s,

@@ -38,6 +38,8 @@ interface KeyState {
 export interface BoxContents {
   /** In the order recorded; those that cannot be read are left out. */
   readonly ballots: readonly BallotCore[];
+  /** Index, hash, height and time of every recorded ballot, in order. */
+  readonly marks: readonly (readonly [number, string, number, number])[];
   /** By ballot hash. */
   readonly heights: ReadonlyMap<string, number>;
   readonly count: number;
@@ -56,6 +58,7 @@ export function auditBox(
 ): BoxContents {
   const ballots: BallotCore[] = [];
   const heights = new Map<string, number>();
+  const marks: [number, string, number, number][] = [];
   const keys = new Map<string, KeyState>();
   let value: Uint8Array = manifest.eid;
   let before = { height: 0, timeS: 0 };
@@ -72,12 +75,13 @@ export function auditBox(
       ballots.push(ballot);
     }
     const name = toHex(frame.hash);
+    marks.push([frame.index, name, frame.height, frame.timeS]);
     heights.set(name, heights.get(name) ?? frame.height);
     before = frame;
     count += 1;
   }
   checkAllProofs(ballots, sheet, source);
-  return { ballots, heights, count, value, keys };
+  return { ballots, marks, heights, count, value, keys };
 }
 
 function* takeFrames(reader: Reader, size: number, sheet: Worksheet): Generator<Frame> {

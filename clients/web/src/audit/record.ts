@@ -60,6 +60,7 @@ export interface RecordFile {
 export interface RecordIndex {
   readonly eid: string;
   readonly chainId: number;
+  readonly genesisHash: string;
   readonly height: number;
   readonly isMock: boolean;
   readonly files: readonly RecordFile[];
@@ -69,7 +70,6 @@ export interface RecordIndex {
 export function decodeIndex(bytes: Uint8Array): RecordIndex {
   return parse(bytes, "record.json", (fields) => {
     fields.integer("version", 1, 1);
-    fields.text("genesis_hash", HASH);
     const files = fields.list("files", 100_000, 0).map(
       nested("file", (file) => ({
         path: file.text("path", PATH),
@@ -83,6 +83,7 @@ export function decodeIndex(bytes: Uint8Array): RecordIndex {
     return {
       eid: fields.text("eid", HASH),
       chainId: fields.integer("chain_id", 0, LARGE),
+      genesisHash: fields.text("genesis_hash", HASH),
       height: fields.integer("height", 0, LARGE),
       isMock: fields.truth("is_mock"),
       files,
@@ -125,18 +126,26 @@ export interface ChainPost {
   readonly municipality: number;
   readonly step: number;
   readonly digest: string;
+  readonly height: number;
 }
 
+const CONTRACTS = ["Elections", "Credentials", "BallotBox", "TallyBoard", "Bulletin"] as const;
+
+export type ChainContract = (typeof CONTRACTS)[number];
+
 export interface ChainRecord {
-  readonly elections: string;
+  /** Where the contracts are. */
+  readonly contracts: Readonly<Record<ChainContract, string>>;
   readonly terms: ReadonlyMap<string, Json>;
   readonly batches: readonly {
     readonly number: number;
+    readonly root: string;
     readonly entryCount: number;
+    readonly cancelCount: number;
     readonly height: number;
   }[];
   readonly frozen: readonly ChainFrozen[];
-  readonly box: { readonly count: number; readonly value: string };
+  readonly box: { readonly count: number; readonly value: string; readonly closedHeight: number };
   readonly lists: readonly ChainList[];
   readonly results: readonly {
     readonly race: number;
@@ -184,15 +193,13 @@ const toList = nested("list", (fields): ChainList => {
   };
 });
 
-const toBatch = nested("batch", (fields) => {
-  fields.text("root", HASH);
-  fields.integer("cancel_count", 0, LARGE);
-  return {
-    number: fields.integer("number", 0, LARGE),
-    entryCount: fields.integer("entry_count", 0, LARGE),
-    height: takeHeight(fields),
-  };
-});
+const toBatch = nested("batch", (fields) => ({
+  number: fields.integer("number", 0, LARGE),
+  root: fields.text("root", HASH),
+  entryCount: fields.integer("entry_count", 0, LARGE),
+  cancelCount: fields.integer("cancel_count", 0, LARGE),
+  height: takeHeight(fields),
+}));
 
 const toFrozen = nested("frozen", (fields) => {
   takeHeight(fields);
@@ -219,14 +226,15 @@ const toResult = nested("result", (fields) => {
   };
 });
 
-const toPost = nested("post", (fields): ChainPost => {
-  takeHeight(fields);
-  return {
+const toPost = nested(
+  "post",
+  (fields): ChainPost => ({
     municipality: fields.integer("municipality", 0, LARGE),
     step: fields.integer("step", 0, NUMBER_MAX),
     digest: fields.text("digest", HASH),
-  };
-});
+    height: takeHeight(fields),
+  }),
+);
 
 /** Decodes chain.json: what the contracts are said to say. */
 export function decodeChain(bytes: Uint8Array): ChainRecord {
@@ -235,25 +243,25 @@ export function decodeChain(bytes: Uint8Array): ChainRecord {
     takeHeight(fields, "announced_height");
     const bulletin = fields.list("bulletin", 100_000, 0).map(toPost);
     const contracts = fields.object("contracts");
-    const elections = contracts.text("Elections", ADDRESS);
-    for (const name of ["Credentials", "BallotBox", "TallyBoard", "Bulletin"]) {
-      contracts.text(name, ADDRESS);
-    }
+    const places = CONTRACTS.map((name) => [name, contracts.text(name, ADDRESS)] as const);
     contracts.finish();
     const terms = fields.value("terms");
     if (typeof terms !== "object" || terms === null || Array.isArray(terms)) {
       throw new Refusal("chain.json: terms is no object", RULE);
     }
     const box = fields.object("box");
-    takeHeight(box, "closed_height");
-    const boxRecord = { count: box.integer("count", 0, LARGE), value: box.text("value", HASH) };
+    const boxRecord = {
+      count: box.integer("count", 0, LARGE),
+      value: box.text("value", HASH),
+      closedHeight: takeHeight(box, "closed_height"),
+    };
     box.finish();
     const abandoned = fields.value("abandoned");
     if (abandoned !== null && typeof abandoned !== "string") {
       throw new Refusal("chain.json: abandoned is no reason", RULE);
     }
     return {
-      elections,
+      contracts: Object.fromEntries(places) as Record<ChainContract, string>,
       terms: new Map(Object.entries(terms)),
       batches: fields.list("batches", 100_000, 0).map(toBatch),
       frozen: fields.list("frozen", 1_000, 0).map(toFrozen),

@@ -1,4 +1,4 @@
-/** The public audit of an election from its published record. Spec: AUDIT-ELECTION. */
+/** The public audit of an election from its published record, and its chain. Spec: AUDIT-ELECTION. */
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { type ListContext, listDigest } from "../ballot/cipherList.js";
@@ -15,7 +15,10 @@ import { Refusal } from "../core/refusal.js";
 import { itemAt } from "../core/rows.js";
 import { auditBox, auditWithdrawals, type BoxContents } from "./box.js";
 import { auditCeremony, trusteeName } from "./ceremony.js";
+import { walkChain } from "./chain.js";
+import { compareEvents } from "./chainEvents.js";
 import { Folder, type ReadFile } from "./folder.js";
+import { readGenesis } from "./genesis.js";
 import { auditList, nameOfMessage } from "./mixedList.js";
 import {
   type ChainRecord,
@@ -31,11 +34,23 @@ import { CHECKS, type Check, type Outcome, Worksheet } from "./worksheet.js";
 const INCIDENT_STEP = 1_000;
 const INCIDENTS_MAX = 1_000;
 
-/** Answers every question that the record lets anyone ask. */
-export function verifyElection(read: ReadFile, source: NonceSource): readonly Outcome[] {
+/** A bundle of the chain from block 1 on, and the genesis file that the auditor trusts. */
+export interface ChainFiles {
+  readonly bundle: Uint8Array;
+  readonly genesis: Uint8Array;
+}
+
+/** Answers every question that the record lets anyone ask; with a chain, that of the chain too. */
+export function verifyElection(
+  read: ReadFile,
+  source: NonceSource,
+  files: ChainFiles | null = null,
+): readonly Outcome[] {
   const sheet = new Worksheet();
-  sheet.leaveOpen("chain.json is taken as given; no chain is replayed here", "election.chain");
-  new ElectionAudit(read, source, sheet).run();
+  if (files === null) {
+    sheet.leaveOpen("chain.json is taken as given; no chain was given", "election.chain");
+  }
+  new ElectionAudit(read, source, sheet, files).run();
   return sheet.outcomes();
 }
 
@@ -43,9 +58,11 @@ class ElectionAudit {
   readonly #read: ReadFile;
   readonly #source: NonceSource;
   readonly #sheet: Worksheet;
+  readonly #files: ChainFiles | null;
   #folder: Folder;
 
-  constructor(read: ReadFile, source: NonceSource, sheet: Worksheet) {
+  constructor(read: ReadFile, source: NonceSource, sheet: Worksheet, files: ChainFiles | null) {
+    this.#files = files;
     this.#read = read;
     this.#source = source;
     this.#sheet = sheet;
@@ -84,11 +101,13 @@ class ElectionAudit {
     this.#checkFiles(manifest, chain);
     const active = this.#auditRoll(manifest, chain);
     if (!this.#folder.has("ballots.bin")) {
+      this.#auditChain(manifest, chain, index, null);
       this.#giveUp("ballots.bin is absent", "election.ballots.form");
       return;
     }
     const bytes = this.#folder.read("ballots.bin");
     const box = auditBox(bytes, manifest, this.#sheet, this.#source);
+    this.#auditChain(manifest, chain, index, box);
     this.#sheet.compare(
       "election.box",
       "closed box",
@@ -136,6 +155,44 @@ class ElectionAudit {
     return index;
   }
 
+  /** Walks the chain from its first block, and holds its events against what the record says. */
+  #auditChain(
+    manifest: Manifest,
+    chain: ChainRecord,
+    index: RecordIndex,
+    box: BoxContents | null,
+  ): void {
+    const files = this.#files;
+    if (files === null) {
+      return;
+    }
+    this.#try("election.chain", "chain", () => {
+      const genesis = readGenesis(files.genesis);
+      const places = Object.values(chain.contracts).map((address) => address.slice(2));
+      const walk = walkChain(files.bundle, genesis, new Set(places));
+      if (walk.openReason !== null) {
+        this.#sheet.leaveOpen(walk.openReason, "election.chain");
+        return;
+      }
+      const network = [genesis.header.hash, genesis.chainId];
+      const named = [index.genesisHash, index.chainId];
+      this.#sheet.compare("election.chain", "network", network, named);
+      const reaches = walk.lastHeight >= index.height;
+      const message = `ends at ${walk.lastHeight}, the record is of height ${index.height}`;
+      this.#sheet.ask("election.chain", "bundle", reaches, message);
+      for (const { subject, message } of walk.faults) {
+        this.#sheet.ask("election.chain", subject, false, message);
+      }
+      const { eid, draftId, freezesAt } = manifest;
+      const ballots = box === null ? null : box.marks;
+      compareEvents(
+        walk.logs,
+        { eid, draftId, height: index.height, freezesAt, record: chain, ballots },
+        this.#sheet,
+      );
+    });
+  }
+
   #auditCeremonies(manifest: Manifest): void {
     const parts = [
       ["dkg/ballot.json", "B", manifest.ballotTranscript],
@@ -168,7 +225,7 @@ class ElectionAudit {
       const found = chain.terms.get(name);
       this.#sheet.compare("election.terms", name, expected.get(name), found);
     }
-    this.#sheet.compare("election.terms", "registry", manifest.registry, chain.elections);
+    this.#sheet.compare("election.terms", "registry", manifest.registry, chain.contracts.Elections);
     const isStanding = chain.abandoned === null;
     this.#sheet.ask("election.stands", "election", isStanding, `abandoned: ${chain.abandoned}`);
   }

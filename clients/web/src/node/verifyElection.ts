@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * verify-election DIRECTORY [--json]: audits the published record of an election.
+ * verify-election DIRECTORY [--chain BUNDLE --genesis FILE] [--json]: audits the published record of
+ * an election, and with a bundle from block 1 on, the chain's headers, seals and events.
  *
  * Prints one line for each check. Exit codes: 0 confirmed, 1 refuted, 2 incomplete or asked wrongly.
  */
@@ -13,6 +14,7 @@ import { verifyElection } from "../audit/verifyElection.js";
 import { conclusionOf, type Outcome } from "../audit/worksheet.js";
 
 const MARKS = { met: "ok", failed: "FAILED", undecided: "open" } as const;
+const FILE_SIZE_MAX = 2 ** 30;
 const CONCLUSIONS = ["confirmed", "refuted", "incomplete"] as const;
 
 function printText(outcomes: readonly Outcome[]): void {
@@ -28,10 +30,21 @@ function printText(outcomes: readonly Outcome[]): void {
   process.stdout.write(`election: ${CONCLUSIONS[conclusionOf(outcomes)]}\n`);
 }
 
+function readWhole(path: string): Uint8Array {
+  if (statSync(path).size > FILE_SIZE_MAX) {
+    throw new Error(`${path}: longer than ${FILE_SIZE_MAX} bytes`);
+  }
+  return new Uint8Array(readFileSync(path));
+}
+
 function main(): number {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: "boolean", default: false } },
+    options: {
+      json: { type: "boolean", default: false },
+      chain: { type: "string" },
+      genesis: { type: "string" },
+    },
   });
   const [directory, ...rest] = positionals;
   if (directory === undefined || rest.length > 0 || !statSync(directory).isDirectory()) {
@@ -44,7 +57,15 @@ function main(): number {
       return null;
     }
   };
-  const outcomes = verifyElection(read, (size) => new Uint8Array(randomBytes(size)));
+  const { chain, genesis } = values;
+  if ((chain === undefined) !== (genesis === undefined)) {
+    throw new Error("give both --chain and --genesis, or neither");
+  }
+  const files =
+    chain === undefined || genesis === undefined
+      ? null
+      : { bundle: readWhole(chain), genesis: readWhole(genesis) };
+  const outcomes = verifyElection(read, (size) => new Uint8Array(randomBytes(size)), files);
   if (values.json) {
     process.stdout.write(`${JSON.stringify({ checks: outcomes })}\n`);
   } else {
