@@ -67,6 +67,8 @@ class BoxDocument(Document):
     ballot_box: str
     credentials: str
     height: int
+    pending: int
+    """Ballots that wait at this relay or are under way."""
 
 
 class BallotDocument(Document):
@@ -178,11 +180,12 @@ class BallotOperations:
     )
     async def find_box(self, call: Call[None, None]) -> BoxDocument:
         """Tell where on the ledger ballots and roll are."""
-        _, present = await self._load(call.path["eid"])
+        manifest, present = await self._load(call.path["eid"])
         return BoxDocument(
             ballot_box="0x" + self._contracts.ballot_box.hex(),
             credentials="0x" + self._contracts.credentials.hex(),
             height=present.height,
+            pending=await self._relay.count_pending(manifest),
         )
 
     async def _load(self, eid: str) -> tuple[Manifest, Present]:

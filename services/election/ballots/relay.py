@@ -291,6 +291,12 @@ class BallotRelay:
             return Whereabouts(state=queued.state, reason=queued.reason)
         return None
 
+    async def count_pending(self, manifest: Manifest) -> int:
+        """Return how many ballots wait here or are under way."""
+        scope = Scope(tenant=self._tenant, eid=manifest.eid)
+        async with self._database.read() as tx:
+            return await store.count_open(tx, scope)
+
     async def advance(self, manifest: Manifest, present: Present, *, is_closed: bool) -> None:
         """Do what is due for one election: settle, batch, withdraw, close.
 

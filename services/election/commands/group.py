@@ -37,7 +37,9 @@ from services.election.board.export import export_record
 from services.election.commands.incident import group as incident_group
 from services.election.commands.manifest import Party, Plan, build_manifest
 from services.election.commands.report import report
+from services.election.commands.token_key import token_key
 from services.election.commands.votes import send_vote
+from services.election.commands.watch import watch
 from services.election.commission.tokens import load_token_key
 from services.election.service import SERVICE, build_context
 from services.election.settings import ElectionSettings
@@ -273,6 +275,8 @@ def resume(output: Output, subject: str, config: Path) -> None:
 
 group.add_command(incident_group)
 group.add_command(report)
+group.add_command(token_key)
+group.add_command(watch)
 
 
 def describe_status(shown: Mapping[str, Any]) -> dict[str, object]:
