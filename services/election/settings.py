@@ -70,6 +70,8 @@ class BallotSettings:
     """File with the keystore's password."""
     queue_max: int = 20_000
     """Most ballots of one election that wait."""
+    address_max: int = 300
+    """Most ballots and withdrawals that one network address may hand in within a minute."""
     batch_interval_s: int = 120
     """Seconds between two batches: a pause in which ballots mingle."""
     margin_s: int = 30
@@ -122,6 +124,8 @@ class CommissionSettings:
     """Address that letters name, where electors log in with their code."""
     batch_interval_s: int = 600
     """Seconds between two batches of the roll."""
+    inbox_endpoint: str | None = None
+    """Where residents' inboxes hear that a code can be collected; none tells nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from services.election.ballots.checking import (
     NotOpen,
     TokenNeeded,
 )
+from services.election.ballots.limits import AddressLimited, AddressLimits
 from services.election.ballots.relay import (
     BallotRelay,
     NoSuchElection,
@@ -88,8 +89,11 @@ Find = Callable[[bytes], Awaitable[tuple[Manifest, Present] | None]]
 class BallotOperations:
     """The handlers and what they need."""
 
-    def __init__(self, relay: BallotRelay, contracts: Contracts, find: Find) -> None:
+    def __init__(
+        self, relay: BallotRelay, contracts: Contracts, find: Find, limits: AddressLimits
+    ) -> None:
         """Hold it."""
+        self._limits = limits
         self._relay = relay
         self._contracts = contracts
         self._find = find
@@ -110,10 +114,12 @@ class BallotOperations:
             NotOpen,
             NoSuchElection,
             QueueFull,
+            AddressLimited,
         ],
     )
     async def cast_ballot(self, call: Call[NewBallot, None]) -> ReceiptDocument:
         """Take a ballot and promise to bring it to the box."""
+        self._limits.check(call.address, call.at)
         manifest, present = await self._load(call.path["eid"])
         body = call.body
         receipt = await self._relay.take(
@@ -138,10 +144,11 @@ class BallotOperations:
         request=NewWithdrawal,
         response=BallotDocument,
         status=202,
-        refusals=[WithdrawalRefused, NotOpen, NoSuchElection],
+        refusals=[WithdrawalRefused, NotOpen, NoSuchElection, AddressLimited],
     )
     async def withdraw_key(self, call: Call[NewWithdrawal, None]) -> BallotDocument:
         """Take the withdrawal of a ballot key."""
+        self._limits.check(call.address, call.at)
         manifest, _ = await self._load(call.path["eid"])
         key, signature = bytes.fromhex(call.body.key), bytes.fromhex(call.body.signature)
         await self._relay.take_withdrawal(manifest, key=key, signature=signature)

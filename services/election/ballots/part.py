@@ -11,6 +11,7 @@ from clients.voting.manifest import Manifest, decode_manifest
 from node.log import Log
 from node.primitives.errors import InvalidInput, Unavailable
 from node.settings import read_secret
+from services.election.ballots.limits import AddressLimits
 from services.election.ballots.operations import BallotOperations
 from services.election.ballots.relay import (
     BallotRelay,
@@ -72,8 +73,9 @@ def build_part(context: Context) -> Part | None:
         ),
     )
     running = Running(context, relay)
+    limits = AddressLimits(count_max=settings.address_max)
     return Part(
-        sources=(BallotOperations(relay, context.contracts, running.find),),
+        sources=(BallotOperations(relay, context.contracts, running.find, limits),),
         tasks=(BackgroundTask(name="ballots", run=running.run),),
     )
 

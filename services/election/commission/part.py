@@ -26,7 +26,7 @@ from services.election.commission.desk import DeskOperations
 from services.election.commission.duties import Duties
 from services.election.commission.enrolment import Registrar
 from services.election.commission.exchange import Caller, ExchangeOperations, HttpCommission
-from services.election.commission.invitation_desk import InvitationOperations
+from services.election.commission.invitation_desk import CODE_READY, InvitationOperations
 from services.election.commission.reports import ReportOperations
 from services.election.commission.rolls import Vaults
 from services.election.commission.tokens import load_token_key
@@ -38,6 +38,7 @@ from services.kit.envelope import Envelope
 from services.kit.health import ReadinessCheck
 from services.kit.keys import load_private_key
 from services.kit.master_keys import MasterKeys, load_master_keys
+from services.kit.outbox import Subscriber
 from services.kit.supervision import BackgroundTask
 from services.relay.signer import load_key
 
@@ -64,6 +65,7 @@ def build_part(context: Context) -> Part | None:
         sources=tuple(source for part in parts for source in part.sources),
         tasks=tuple(task for part in parts for task in part.tasks),
         checks=tuple(check for part in parts for check in part.checks),
+        subscribers=tuple(each for part in parts for each in part.subscribers),
     )
 
 
@@ -82,6 +84,21 @@ def _build_commission(context: Context, settings: CommissionSettings) -> Part:
             BackgroundTask(name="revocation", run=verifier.run),
         ),
         checks=(ReadinessCheck(name="commission", run=duties.check),),
+        subscribers=inbox_subscribers(settings, context.tenant),
+    )
+
+
+def inbox_subscribers(settings: CommissionSettings, tenant: str) -> tuple[Subscriber, ...]:
+    """Return who is told that a resident's code can be collected, and about nothing else.
+
+    Spec: CODE-ISSUE.
+    """
+    if settings.inbox_endpoint is None:
+        return ()
+    return (
+        Subscriber(
+            tenant=tenant, name="inbox", types=(CODE_READY,), endpoint=settings.inbox_endpoint
+        ),
     )
 
 
