@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import insert, select
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from node.primitives.header import Header, decode_header
 from node.primitives.receipt import Log
 from node.primitives.types import Address, Hash32
-from services.election.board.contracts import NAMES, Contracts
+from services.election.board.contracts import NAMES, ContractEvent, Contracts
 from services.election.board.state import (
     DraftState,
     ElectionState,
@@ -27,6 +28,9 @@ from services.election.board.tables import (
     WITHDRAWALS,
 )
 from services.kit.database import Database
+
+EVENTS_KEPT: Final = 8_192
+"""Most events kept in memory as they were read."""
 
 CURSOR: Final = "board"
 """Name of the follower's cursor."""
@@ -311,17 +315,22 @@ class BoardStore:
 
 
 def _fact_of(row: Any) -> Fact:
-    topics = bytes(row.topics)
-    contract = row.name.partition(".")[0]
+    event = _event_of(row.name.partition(".")[0], bytes(row.topics), bytes(row.data))
+    return Fact(event=event, height=row.position >> 20, time_s=row.time_s)
+
+
+@lru_cache(maxsize=EVENTS_KEPT)
+def _event_of(contract: str, topics: bytes, data: bytes) -> ContractEvent:
+    """Read an event, once: every look at an election begins with all that happened in it."""
     assert contract in NAMES
     log = Log(
         address=_PLACEHOLDER.by_name[contract],
         topics=tuple(Hash32(topics[at : at + 32]) for at in range(0, len(topics), 32)),
-        data=bytes(row.data),
+        data=data,
     )
     event = _PLACEHOLDER.read_event(log)
     assert event is not None
-    return Fact(event=event, height=row.position >> 20, time_s=row.time_s)
+    return event
 
 
 def _ballot_of(row: Any) -> AcceptedBallot:
