@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clients.identity.attributes import (
     AttributesAttestation,
+    AttributesSource,
     AttributesStatus,
     FourAttributes,
     Sex,
@@ -17,6 +18,7 @@ from clients.identity.attributes import (
 from node.primitives.canonical import encode_canonical
 from node.primitives.errors import InvariantViolation
 from node.primitives.json_text import decode_json
+from services.hub.keyring import Keyring
 from services.hub.people import ATTRIBUTES_PURPOSE, Person
 from services.hub.tables import RESIDENTS
 from services.kit.envelope import Envelope, Owner
@@ -35,9 +37,18 @@ async def save_attributes(
     attestation: AttributesAttestation,
     *,
     envelope: Envelope,
+    keyring: Keyring,
     now: datetime,
 ) -> None:
-    """Keep a confirmation of a person's attributes, in place of an earlier one."""
+    """Keep a confirmation of a person's attributes, in place of an earlier one.
+
+    By name and date of birth a person is found only whose signing certificate said them.
+
+    Spec: ID-RECORD-EVENT.
+    """
+    born, place = attestation.attributes.birth_date, None
+    if attestation.source is AttributesSource.SIGNING_CERTIFICATE and born is not None:
+        place = keyring.find_attributes(attestation.attributes.name, born.isoformat())
     owner = Owner(tenant=person.tenant, person=person.reference, purpose=ATTRIBUTES_PURPOSE)
     sealed = await envelope.seal(
         tx, owner, _encode(attestation.attributes), context=_context(person), now=now
@@ -52,6 +63,7 @@ async def save_attributes(
             attributes_ms=to_milliseconds(attestation.confirmed_at),
             attributes_expire_ms=to_milliseconds(attestation.expires_at),
             attributes_stale_ms=None if stale is None else to_milliseconds(stale),
+            attributes_place=place,
         )
     )
 

@@ -24,6 +24,7 @@ from node.primitives.errors import InvalidInput
 from services.hub import people
 from services.hub.attestations import load_attributes
 from services.hub.keyring import Keyring
+from services.hub.names import Names
 from services.hub.people import NewDevice, Person
 from services.hub.refusals import (
     BindingUnknown,
@@ -73,6 +74,8 @@ class Bindings:
     """Finds people."""
     statuses: Statuses
     """Carries standings out."""
+    names: Names
+    """Finds people by pseudonyms of sectors."""
 
     async def bind(
         self,
@@ -141,6 +144,7 @@ class Bindings:
         person = await people.create_person(
             tx, tenant=tenant, method="card", standing=standing, keyring=self.keyring
         )
+        self.names.note(person)
         await self._keep_card(tx, person, proven, now=now)
         await self.note(tx, person, "resident.enrolled", now=now)
         return person
@@ -304,6 +308,7 @@ class Bindings:
                 person = await people.create_person(
                     tx, tenant=tenant, method="provider", standing=standing, keyring=self.keyring
                 )
+                self.names.note(person)
                 await people.add_provider(tx, person, place=place)
                 await self.note(tx, person, "resident.enrolled", now=now)
             standing = await self.statuses.renew(tx, person, now=now, vouched={}, as_of=as_of)

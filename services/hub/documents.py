@@ -1,5 +1,6 @@
 """What the hub reads and answers."""
 
+from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
@@ -316,3 +317,37 @@ class RecordEventRequest(Document):
 
     code: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
     event: Annotated[str, StringConstraints(pattern=r"^(died|left)$", max_length=4)]
+
+
+class RecordEntry(Document):
+    """What the resident record tells of somebody, as it writes the person."""
+
+    name: Line
+    birth_date: Annotated[str, StringConstraints(pattern=r"^[12]\d{3}-\d\d-\d\d$", max_length=10)]
+    address: Line | None = None
+    event: Annotated[str, StringConstraints(pattern=r"^(died|left)$", max_length=4)]
+
+
+class RecordImport(Document):
+    """A day's events of the resident record."""
+
+    events: Annotated[list[RecordEntry], Field(min_length=1, max_length=LISTED_MAX)]
+
+
+class ImportOutcome(StrEnum):
+    """What became of an entry."""
+
+    DONE = "done"
+    """One person was found and is stopped."""
+    KNOWN = "known"
+    """It was entered before."""
+    UNKNOWN = "unknown"
+    """Nobody here has confirmed that name and date of birth."""
+    AMBIGUOUS = "ambiguous"
+    """Several have, and the address does not tell them apart."""
+
+
+class RecordImportAnswer(Document):
+    """What became of the entries, in their order."""
+
+    outcomes: Annotated[list[ImportOutcome], Field(max_length=LISTED_MAX)]

@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 import secrets
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,14 @@ from node.settings import check_private
 
 FILE_BYTES_MAX: Final = 256 * 1024
 _PROVIDER_TAG: Final = b"daicho/identity/provider-index/1\x00"
+
+
+_ATTRIBUTES_TAG: Final = b"daicho/identity/attributes-index/1\x00"
+
+
+def fold_text(text: str) -> str:
+    """Return a name or address without what two registers write differently: spaces and widths."""
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +58,15 @@ class Keyring:
                 f"keyring: no key for sector {sector}; run: daicho service hub keyring add"
             )
         return key.compute_pseudonym(resident_id)
+
+    def find_attributes(self, name: str, birth_date: str) -> bytes:
+        """Return where people are found who confirmed a name and a date of birth.
+
+        Spec: ID-RECORD-EVENT.
+        """
+        message = fold_text(name).encode() + b"\x00" + birth_date.encode()
+        key = hmac.new(self.provider_index, _ATTRIBUTES_TAG, hashlib.sha256).digest()
+        return hmac.new(key, message, hashlib.sha256).digest()
 
     def find_provider(self, issuer: str, subject: str) -> bytes:
         """Return where somebody is found whom an OpenID provider calls ``subject``."""

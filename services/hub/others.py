@@ -8,16 +8,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from clients.hub.requests import write_instant
 from clients.identity.lifecycle import RecordEvent
 from services.hub import people
-from services.hub.attestations import attributes_status
+from services.hub.attestations import attributes_status, load_attributes
 from services.hub.bindings import Bindings
 from services.hub.documents import (
     CodeAnswer,
     GrantAnswer,
     GrantRequest,
     GrantsAnswer,
+    ImportOutcome,
     PersonAnswer,
     PersonQuestion,
+    RecordEntry,
     RecordEventRequest,
+    RecordImport,
+    RecordImportAnswer,
     StaffGrantRequest,
     StatusAnswer,
 )
@@ -34,6 +38,7 @@ from services.hub.grants import (
 )
 from services.hub.history import note_query
 from services.hub.issuing import SELF, Issuer
+from services.hub.keyring import fold_text
 from services.hub.own import caller_of
 from services.hub.people import Person
 from services.hub.refusals import CodeRefused, GrantUnknown, SamePerson, UnknownPerson
@@ -218,6 +223,52 @@ class Others:
 
     @operation(
         "POST",
+        "/staff/record-events/import",
+        purpose="hub.counter",
+        roles=[OFFICER],
+        authentication_level=2,
+        request=RecordImport,
+        response=RecordImportAnswer,
+        is_personal=True,
+    )
+    async def import_record_events(self, call: Call[RecordImport, None]) -> RecordImportAnswer:
+        """Take over deaths and removals from the resident record, by name and date of birth."""
+
+        async def work(tx: AsyncConnection) -> RecordImportAnswer:
+            return RecordImportAnswer(
+                outcomes=[await self._import(tx, call, entry) for entry in call.body.events]
+            )
+
+        return await self._database.transact(work)
+
+    async def _import(
+        self, tx: AsyncConnection, call: Call[RecordImport, None], entry: RecordEntry
+    ) -> ImportOutcome:
+        """Enter what the resident record tells of somebody who need not be there.
+
+        Spec: ID-RECORD-EVENT.
+        """
+        place = self._bindings.keyring.find_attributes(entry.name, entry.birth_date)
+        found = await people.find_by_attributes(tx, tenant=call.tenant, place=place)
+        if len(found) > 1 and entry.address is not None:
+            found = [each for each in found if await self._lives_at(tx, each, entry.address)]
+        if len(found) != 1:
+            return ImportOutcome.AMBIGUOUS if found else ImportOutcome.UNKNOWN
+        person = found[0]
+        if person.event is not None:
+            return ImportOutcome.KNOWN
+        await people.save_event(tx, person, RecordEvent(entry.event))
+        person = await self._reload(tx, person)
+        await self._bindings.statuses.renew(tx, person, now=call.at, vouched={})
+        await self._note_staff(tx, call, person, f"record.{entry.event}")
+        return ImportOutcome.DONE
+
+    async def _lives_at(self, tx: AsyncConnection, person: Person, address: str) -> bool:
+        held = await load_attributes(tx, person, envelope=self._envelope)
+        return held is not None and fold_text(held.address) == fold_text(address)
+
+    @operation(
+        "POST",
         "/residents/status",
         purpose="hub.status",
         access=[Access.SERVICE],
@@ -249,19 +300,12 @@ class Others:
         Raises:
             UnknownPerson: Nobody is known by that name in the service's sector.
         """
-        sectors = [each.sector for each in self._issuer.services if each.partner == service]
-        keyring, after = self._bindings.keyring, ""
-        while sectors:
-            page = await people.list_references(tx, tenant=call.tenant, after=after, count=1_000)
-            for reference in page:
-                person_id = people.read_reference(reference)
-                if any(keyring.name_in(s, person_id).hex() == call.body.sub for s in sectors):
-                    person = await people.load_person(tx, tenant=call.tenant, reference=reference)
-                    assert person is not None
-                    return person
-            if len(page) < 1_000:
-                break
-            after = page[-1]
+        for sector in {each.sector for each in self._issuer.services if each.partner == service}:
+            person = await self._bindings.names.find(
+                tx, tenant=call.tenant, sector=sector, pseudonym=bytes.fromhex(call.body.sub)
+            )
+            if person is not None:
+                return person
         raise UnknownPerson("resident: nobody by that name in this sector")
 
     async def _add(

@@ -1,6 +1,6 @@
 """What a resident does with the own record: look, change, register addresses, be erased."""
 
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
@@ -220,7 +220,9 @@ class Own:
             envelope=self._envelope,
             now=call.at,
         )
-        await save_attributes(tx, person, attestation, envelope=self._envelope, now=call.at)
+        await save_attributes(
+            tx, person, attestation, envelope=self._envelope, keyring=self._keyring, now=call.at
+        )
         person = await caller_of(tx, call)
         await self._bindings.statuses.renew(tx, person, now=call.at, vouched={})
         await self._bindings.note(tx, person, "attributes.confirmed", now=call.at)
@@ -253,7 +255,14 @@ class Own:
         async def work(tx: AsyncConnection) -> AttributesAnswer:
             person = await caller_of(tx, call)
             if person.attributes_source is not AttributesSource.SIGNING_CERTIFICATE:
-                await save_attributes(tx, person, attestation, envelope=self._envelope, now=call.at)
+                await save_attributes(
+                    tx,
+                    person,
+                    attestation,
+                    envelope=self._envelope,
+                    keyring=self._keyring,
+                    now=call.at,
+                )
                 await self._bindings.note(tx, person, "attributes.noted", now=call.at)
             return await self._show_attributes(tx, call)
 
@@ -402,6 +411,12 @@ class Own:
         device = await people.find_device(tx, tenant=person.tenant, binding=binding)
         call.note_read(person.name)
         return await show_device(tx, device, person, envelope=self._envelope, now=call.at)
+
+    async def _save_attributes(
+        self, tx: AsyncConnection, person: Person, told: AttributesAttestation, now: datetime
+    ) -> None:
+        envelope, keyring = self._envelope, self._keyring
+        await save_attributes(tx, person, told, envelope=envelope, keyring=keyring, now=now)
 
     async def _show_attributes(
         self, tx: AsyncConnection, call: Call[Any, None]

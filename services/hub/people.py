@@ -36,6 +36,9 @@ GRANT_PURPOSE: Final = "hub.grant"
 DEVICES_MAX: Final = 10
 """Devices of one person that are not revoked."""
 
+NAMESAKES_MAX: Final = 20
+"""People of equal name and date of birth that are told apart by their addresses."""
+
 PROVIDER: Final = "provider"
 """Kind of a row of ``cards`` that stands for an OpenID provider's subject."""
 
@@ -136,6 +139,17 @@ async def find_by_place(tx: AsyncConnection, *, tenant: str, place: bytes) -> Pe
     )
     reference = (await tx.execute(query)).scalar()
     return None if reference is None else await load_person(tx, tenant=tenant, reference=reference)
+
+
+async def find_by_attributes(tx: AsyncConnection, *, tenant: str, place: bytes) -> list[Person]:
+    """Return who confirmed attributes that are found at ``place``, at most a few."""
+    query = (
+        select(RESIDENTS)
+        .where(RESIDENTS.c.tenant == tenant, RESIDENTS.c.attributes_place == place)
+        .order_by(RESIDENTS.c.id)
+        .limit(NAMESAKES_MAX)
+    )
+    return [_person_of(row) for row in await tx.execute(query)]
 
 
 async def list_references(

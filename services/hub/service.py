@@ -29,6 +29,7 @@ from services.hub.federation import LOCALE as FEDERATION_LOCALE
 from services.hub.history import KEPT, prune_queries
 from services.hub.issuing import Issuer
 from services.hub.keyring import Keyring, load_keyring
+from services.hub.names import Names
 from services.hub.others import Others
 from services.hub.own import Own
 from services.hub.provider_binding import ProviderBinding, build_federation
@@ -275,6 +276,7 @@ def _build_bindings(settings: HubSettings, resources: Resources) -> Bindings:
         ),
         envelope=envelope,
         keyring=keyring,
+        names=Names(keyring=keyring),
         statuses=Statuses(
             envelope=envelope,
             keyring=keyring,

@@ -120,6 +120,7 @@ class Statuses:
                     "attributes_ms",
                     "attributes_expire_ms",
                     "attributes_stale_ms",
+                    "attributes_place",
                 )
             )
         elif standing.attributes is AttributeAction.STALE and person.attributes_stale_at is None:

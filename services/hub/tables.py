@@ -61,8 +61,10 @@ RESIDENTS: Final = Table(
     Column("attributes_ms", BigInteger, nullable=True),
     Column("attributes_expire_ms", BigInteger, nullable=True),
     Column("attributes_stale_ms", BigInteger, nullable=True),
+    Column("attributes_place", LargeBinary, nullable=True),
     PrimaryKeyConstraint("tenant", "id"),
     UniqueConstraint("tenant", "name"),
+    Index(None, "tenant", "attributes_place"),
 )
 """People: a random id, the hub's own pseudonym, and the flag with what became of devices."""
 

@@ -22,6 +22,7 @@ from services.kit.envelope import verify_shredding
 from services.sim.pki.profiles import SimulatedResident
 from tests.support.databases import KINDS, make_url
 from tests.support.hub import Holder, RunningHub, claims_of, running_hub
+from tests.support.identity import RESIDENT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -278,6 +279,77 @@ async def test_somebody_who_left_is_stopped_and_the_attributes_are_gone(hub: Run
     assert asked[1]["code"] == "hub.device_inactive"
     again = replace(holder, device=key())
     assert (await hub.bind(again))[1]["code"] == "hub.resident_stopped"
+
+
+async def test_a_death_is_entered_of_somebody_who_is_not_there(hub: RunningHub) -> None:
+    namesake = replace(RESIDENT, address="茨城県古河市台帳町９番")
+    dead, alive, other = hub.holder(), hub.holder(namesake), hub.holder()
+    for holder in (dead, alive, other):
+        await hub.bind(holder)
+    await confirm(hub, dead)
+    await confirm(hub, alive)
+    text = {
+        "name": RESIDENT.name,
+        "birth_date": RESIDENT.birth_date.isoformat(),
+        "sex": "female",
+        "address": RESIDENT.address,
+    }
+    assert (await hub.own(other, "POST", "/attributes/text", text))[0] == 200
+
+    entry = {
+        "name": RESIDENT.name.replace("　", " "),
+        "birth_date": RESIDENT.birth_date.isoformat(),
+        "event": "died",
+    }
+    entries = [
+        entry,
+        {**entry, "birth_date": "1931-01-01"},
+        {**entry, "address": RESIDENT.address},
+        {**entry, "address": RESIDENT.address},
+    ]
+    path = "/staff/record-events/import"
+    answer = await hub.ask("POST", path, {"events": entries}, hub.staff_headers())
+
+    assert answer == (200, {"outcomes": ["ambiguous", "unknown", "done", "known"]})
+    stopped = await hub.ask("POST", "/tokens", hub.token_body(dead))
+    assert stopped[1]["code"] == "hub.device_inactive"
+    for holder in (alive, other):
+        status = (await hub.own(holder, "GET", "/status"))[1]
+        assert status["status"] in ("verified", "attributes-unconfirmed")
+    again = await hub.ask("POST", path, {"events": [entry]}, hub.staff_headers())
+    assert again[1]["outcomes"] == ["done"], "the attributes of the dead are gone, one is left"
+
+
+async def test_names_are_found_without_asking_everybody(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks = []
+    walk = people.list_references
+
+    async def counted(*args: Any, **fields: Any) -> Any:
+        walks.append(fields)
+        return await walk(*args, **fields)
+
+    monkeypatch.setattr(people, "list_references", counted)
+    first, late = hub.holder(), hub.holder()
+    await hub.bind(first)
+
+    async def ask_about(name: str) -> int:
+        question = {"sub": name, "reason": "library.lend"}
+        return (await hub.ask("POST", "/residents/status", question, hub.partner_headers()))[0]
+
+    async def name_of(holder: Holder) -> str:
+        lend = {"audience": "library", "purposes": ("library.lend",)}
+        return str(claims_of(await hub.token(holder, **lend))["sub"])
+
+    assert await ask_about(await name_of(first)) == 200
+    walked = len(walks)
+    await hub.bind(late)
+    names = [await name_of(each) for each in (first, late)]
+    assert [await ask_about(each) for each in (*names, "00" * 32)] == [200, 200, 404]
+    assert len(walks) == walked
+    assert (await hub.own(late, "POST", "/erasure", {"confirm": "erase"}))[0] == 200
+    assert [await ask_about(each) for each in names] == [200, 404]
 
 
 async def test_an_erased_person_leaves_tombstones_and_nothing_else(hub: RunningHub) -> None:

@@ -37,6 +37,7 @@ OPERATIONS = (
     ("/residents/status", "POST"),
     ("/staff/grants", "POST"),
     ("/staff/record-events", "POST"),
+    ("/staff/record-events/import", "POST"),
 )
 
 

@@ -145,8 +145,15 @@ def _create_residents() -> None:
         sa.Column("attributes_ms", sa.BigInteger(), nullable=True),
         sa.Column("attributes_expire_ms", sa.BigInteger(), nullable=True),
         sa.Column("attributes_stale_ms", sa.BigInteger(), nullable=True),
+        sa.Column("attributes_place", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_residents")),
         sa.UniqueConstraint("tenant", "name", name=op.f("uq_residents_tenant_name")),
+    )
+    op.create_index(
+        op.f("ix_residents_tenant_attributes_place"),
+        "residents",
+        ["tenant", "attributes_place"],
+        unique=False,
     )
     op.create_table(
         "sector_addresses",
