@@ -51,9 +51,10 @@ def try_out_command(output: Output, network: Path, municipality: str) -> None:
     from services.localnet import find_town  # noqa: PLC0415
 
     town, clock = find_town(network, municipality), SystemClock()
-    shown = {"notice": asyncio.run(try_out(town, clock=clock))}
-    if town.registry is not None:
-        shown["identity"] = asyncio.run(try_identity(town, clock=clock))
+    if town.registry is None:
+        shown = {"notice": asyncio.run(try_out(town, clock=clock))}
+    else:
+        shown = asyncio.run(try_identity(town, clock=clock))
     if output.is_json:
         output.result(shown)
         return

@@ -7,7 +7,6 @@ with a light client that begins at genesis and believes no node.
 
 import asyncio
 import base64
-import hashlib
 import json
 import secrets
 import time
@@ -16,7 +15,6 @@ from datetime import datetime
 from typing import Any, Final
 
 import aiohttp
-from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from clients.card.card import MyNumberCard
@@ -34,17 +32,23 @@ from clients.wallet.wallet import draw_key
 from node.genesis.parse import parse_genesis
 from node.primitives.crypto import PrivateKey
 from node.primitives.errors import Unavailable
+from services.example.service import SERVICE as EXAMPLE
 from services.hub.issuing import SELF, SectorClaim, TokenRequest
 from services.hub.service import SERVICE
 from services.hub.settings import HUB, HubSettings
 from services.hub.statuses import NAMES
 from services.kit.clock import Clock
 from services.kit.settings import parse_address
+from services.local_trial import TokenHolder, try_out
 from services.localhub import CARD_FILE, SECTOR
 from services.localnet import SETTINGS_FILE, LocalTown
 from services.sim.card.card import SimulatedCard
 from services.sim.card.table import TableChannel
 from services.sim.pki.keep import load_card
+
+BOARD: Final = "example"
+BOARD_WRITE: Final = "board.write"
+"""The noticeboard in tokens, and what a resident does there."""
 
 WRITTEN_TIMEOUT_S: Final = 60.0
 """Longest from the registration to the record."""
@@ -104,14 +108,14 @@ class TrialResident:
             presented["device_signature"] = self._sign_text(self.device, text)
         return presented
 
-    async def token(self) -> str:
-        """Ask for a token for the hub itself."""
+    async def token(self, service: str = HUB, purpose: str = SELF) -> str:
+        """Ask for a token, for the hub itself when nothing else is said."""
         at = self._now()
         request = TokenRequest(
             audience=self.settings.statements_for,
             device=self.device.address,
-            service=HUB,
-            purposes=(SELF,),
+            service=service,
+            purposes=(purpose,),
             thumbprint=self.proof_key.thumbprint(),
             issued_at=at,
             nonce=secrets.token_hex(16),
@@ -119,8 +123,8 @@ class TrialResident:
         public = self.proof_key.as_dict(private=False)
         body = {
             "device": f"0x{self.device.address.hex()}",
-            "audience": HUB,
-            "purposes": [SELF],
+            "audience": service,
+            "purposes": [purpose],
             "key": {name: public[name] for name in ("kty", "crv", "x", "y")},
             "issued_at": write_instant(at),
             "nonce": request.nonce,
@@ -168,25 +172,14 @@ class TrialResident:
         return self.clock.now().replace(microsecond=0)
 
     def _headers(self, method: str, path: str, token: str) -> dict[str, str]:
-        digest = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest())
-        public = self.proof_key.as_dict(private=False)
-        proof = jwt.encode(
-            {"alg": "ES256", "typ": "dpop+jwt", "jwk": public},
-            {
-                "jti": secrets.token_hex(16),
-                "htm": method,
-                "htu": self.settings.kit.server.public_url + path,
-                "iat": int(self.clock.now().timestamp()),
-                "ath": digest.rstrip(b"=").decode(),
-            },
-            self.proof_key,
-            algorithms=["ES256"],
-        )
-        return {"Authorization": f"DPoP {token}", "DPoP": proof}
+        holder = TokenHolder(kit=self.settings.kit, token=token, proof_key=self.proof_key)
+        return holder.headers(method, path, now_s=int(self.clock.now().timestamp()))
 
 
-async def try_identity(town: LocalTown, *, clock: Clock) -> dict[str, object]:
+async def try_identity(town: LocalTown, *, clock: Clock) -> dict[str, dict[str, object]]:
     """Enrol a resident by a card, wait for the record, prove it, and tell what was seen.
+
+    The noticeboard then takes the hub's token for this resident.
 
     Raises:
         Misconfigured: The hub is not laid out.
@@ -218,9 +211,18 @@ async def try_identity(town: LocalTown, *, clock: Clock) -> dict[str, object]:
         await resident.wait_until_written(sector_key, token=token)
         waited = time.monotonic() - started
         proven = await _prove(settings, town, sector_key, clock)
+        kit = EXAMPLE.load_settings(town.example / SETTINGS_FILE).kit
+        board = None
+        # A network laid out before the hub issued for it still has the development issuer.
+        if any(each.issuer == settings.issuer for each in kit.auth.issuers):
+            token_for_board = await resident.token(BOARD, BOARD_WRITE)
+            board = TokenHolder(kit=kit, token=token_for_board, proof_key=resident.proof_key)
+        notice = await try_out(town, clock=clock, resident=board)
+        notice["token of"] = "the development issuer" if board is None else settings.issuer
         # The next trial brings a new device; this one is of no more use.
         await resident.ask("DELETE", f"/devices/{bound['binding']}", token=token)
-    return _show(proven, sector_key, bound_after=bound_after, waited=waited, attributes=attributes)
+    shown = _show(proven, sector_key, bound_after=bound_after, waited=waited, attributes=attributes)
+    return {"identity": shown, "notice": notice}
 
 
 async def _prove(

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 from joserfc import jwt
@@ -42,6 +42,14 @@ ANCHOR_TIMEOUT_S: Final = 60.0
 TOKEN_TIME_S: Final = 600
 TITLE: Final = "夏祭りのお知らせ"
 CONTACT: Final = "029-000-0000"
+
+
+class Caller(Protocol):
+    """Somebody with a token for the noticeboard."""
+
+    def headers(self, method: str, path: str, *, now_s: int) -> dict[str, str]:
+        """Return the headers of one request."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,28 +82,52 @@ class Resident:
                 "cnf": {"jkt": self.device_key.thumbprint()},
             },
         )
-        digest = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest())
+        holder = TokenHolder(kit=kit, token=token, proof_key=self.device_key)
+        return holder.headers(method, path, now_s=now_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenHolder:
+    """Somebody with a token and the key it is bound to."""
+
+    kit: KitSettings
+    """The service's settings: what proofs must name."""
+    token: str
+    """The token."""
+    proof_key: ECKey
+    """Shows it."""
+
+    def headers(self, method: str, path: str, *, now_s: int) -> dict[str, str]:
+        """Return the headers of one request."""
+        digest = base64.urlsafe_b64encode(hashlib.sha256(self.token.encode()).digest())
         proof = _sign(
-            self.device_key,
-            {"typ": "dpop+jwt", "jwk": self.device_key.as_dict(private=False)},
+            self.proof_key,
+            {"typ": "dpop+jwt", "jwk": self.proof_key.as_dict(private=False)},
             {
                 "jti": secrets.token_hex(16),
                 "htm": method,
-                "htu": kit.server.public_url + path,
+                "htu": self.kit.server.public_url + path,
                 "iat": now_s,
                 "ath": digest.rstrip(b"=").decode(),
             },
         )
         return {
-            "Authorization": f"DPoP {token}",
+            "Authorization": f"DPoP {self.token}",
             "DPoP": proof,
             "Idempotency-Key": secrets.token_hex(16),
-            "Daicho-Tenant": kit.tenants[0].id,
+            "Daicho-Tenant": self.kit.tenants[0].id,
         }
 
 
-async def try_out(town: LocalTown, *, clock: Clock) -> dict[str, object]:
+async def try_out(
+    town: LocalTown, *, clock: Clock, resident: Caller | None = None
+) -> dict[str, object]:
     """Post a notice as a resident, wait until it is anchored, prove it, and tell what was seen.
+
+    Args:
+        town: The municipality.
+        clock: The present.
+        resident: With a token of the hub; left out, one of the development issuer where no hub is.
 
     Raises:
         Misconfigured: The services are not laid out.
@@ -103,11 +135,12 @@ async def try_out(town: LocalTown, *, clock: Clock) -> dict[str, object]:
             not hold what the service says.
     """
     settings = SERVICE.load_settings(town.example / SETTINGS_FILE)
-    resident = Resident(
-        kit=settings.kit,
-        issuer_key=load_private_key(town.example / RESIDENTS_KEY_FILE),
-        device_key=ECKey.generate_key("P-256"),
-    )
+    if resident is None:
+        resident = Resident(
+            kit=settings.kit,
+            issuer_key=load_private_key(town.example / RESIDENTS_KEY_FILE),
+            device_key=ECKey.generate_key("P-256"),
+        )
     started = time.monotonic()
     url = f"http://127.0.0.1:{settings.kit.server.port}"
     async with aiohttp.ClientSession(url, trust_env=False) as session:
@@ -130,7 +163,7 @@ async def try_out(town: LocalTown, *, clock: Clock) -> dict[str, object]:
     }
 
 
-async def _post(session: aiohttp.ClientSession, resident: Resident, clock: Clock) -> dict[str, Any]:
+async def _post(session: aiohttp.ClientSession, resident: Caller, clock: Clock) -> dict[str, Any]:
     headers = resident.headers("POST", "/notices", now_s=_seconds(clock))
     body = {"title": TITLE, "contact": CONTACT}
     async with session.post("/notices", json=body, headers=headers) as response:

@@ -41,6 +41,11 @@ def write_hub_files(hub: Path, authorities: Path) -> list[tuple[str, Path]]:
     return list(write_anchors(kept.hierarchy, hub))
 
 
+def hub_issuer(tenant: str) -> str:
+    """Return the hub's name in its tokens."""
+    return f"urn:daicho:{tenant}:hub"
+
+
 def write_key_pair(path: Path, key: Key) -> None:
     """Write a key, its owner's alone and marked, and its public half beside it."""
     private = path.with_name(f"{path.name}.{MARK}.key.json")
@@ -58,7 +63,7 @@ profile = "development"
 genesis_file = {genesis}
 identity_status = "{registry}"
 statements_for = "hub.{tenant}.localhost"
-issuer = "urn:daicho:{tenant}:hub"
+issuer = "{hub_issuer(tenant)}"
 master_file = "master.{MARK}.keys"
 keyring_file = "keyring.{MARK}.json"
 token_key_file = "tokens.{MARK}.key.json"

@@ -22,13 +22,13 @@ from node.primitives.errors import Misconfigured, Unavailable
 from services.kit.keys import Key, generate_key, private_document, public_document
 from services.kit.master_keys import create_master_file
 from services.kit.settings import NAME
-from services.localhub import authorities_head, hub_head, hub_tables, write_hub_files
+from services.localhub import authorities_head, hub_head, hub_issuer, hub_tables, write_hub_files
 
 RECORD_FILE: Final = "network.json"
 SETTINGS_FILE: Final = "service.toml"
 DATABASE_FILE: Final = "service.db"
 RESIDENTS_KEY_FILE: Final = "residents.development-only.key.json"
-"""Private key of the issuer that stands in for the identity hub."""
+"""Private key of the issuer that stands in for the identity hub where there is none."""
 
 MARK: Final = "development-only"
 ISSUER: Final = "urn:daicho:development-only:residents"
@@ -156,12 +156,13 @@ def tenant_of(name: str) -> str:
 
 
 def _write_keys(town: LocalTown) -> None:
-    relay_key, example_key, residents_key = (generate_key() for _ in range(3))
-    write_pair(town.relay / "events", relay_key)
-    write_pair(town.example / "events", example_key)
-    _write_private(town.example / RESIDENTS_KEY_FILE, residents_key)
-    key_set = {"keys": [public_document(residents_key)]}
-    (town.example / "residents.jwks.json").write_text(json.dumps(key_set) + "\n", encoding="ascii")
+    write_pair(town.relay / "events", generate_key())
+    write_pair(town.example / "events", generate_key())
+    if town.registry is None:
+        key = generate_key()
+        _write_private(town.example / RESIDENTS_KEY_FILE, key)
+        key_set = json.dumps({"keys": [public_document(key)]}) + "\n"
+        (town.example / "residents.jwks.json").write_text(key_set, encoding="ascii")
     create_master_file(town.example / f"master.{MARK}.keys")
 
 
@@ -226,6 +227,17 @@ def _authorities_settings(town: LocalTown, ports: Sequence[int]) -> str:
 
 
 def _example_settings(town: LocalTown, ports: Sequence[int]) -> str:
+    if town.registry is not None:
+        issuer = f"""[[kit.auth.issuers]]
+issuer = "{hub_issuer(town.tenant)}"
+jwks_url = "http://127.0.0.1:{ports[2]}/jwks"
+"""
+    else:
+        issuer = f"""# Stands in for an identity hub: whoever holds its key is any resident.
+[[kit.auth.issuers]]
+issuer = "{ISSUER}"
+jwks_file = "residents.jwks.json"
+"""
     return f"""# A noticeboard of a local trial network. Never copy its keys into a real one.
 genesis_file = {toml_text(town.network / "genesis.json")}
 anchors = "{town.anchors}"
@@ -239,11 +251,7 @@ endpoint = "http://127.0.0.1:{ports[0]}/events"
 [kit.auth]
 audience = "example"
 
-# Stands in for the identity hub: whoever holds its key is any resident.
-[[kit.auth.issuers]]
-issuer = "{ISSUER}"
-jwks_file = "residents.jwks.json"
-{kit_tables(town, town.example, ports[1])}"""
+{issuer}{kit_tables(town, town.example, ports[1])}"""
 
 
 def node_tables(town: LocalTown) -> str:

@@ -324,7 +324,7 @@ class RecordEntry(Document):
 
     name: Line
     birth_date: Annotated[str, StringConstraints(pattern=r"^[12]\d{3}-\d\d-\d\d$", max_length=10)]
-    address: Line | None = None
+    address: Line
     event: Annotated[str, StringConstraints(pattern=r"^(died|left)$", max_length=4)]
 
 
@@ -339,12 +339,10 @@ class ImportOutcome(StrEnum):
 
     DONE = "done"
     """One person was found and is stopped."""
-    KNOWN = "known"
-    """It was entered before."""
     UNKNOWN = "unknown"
-    """Nobody here has confirmed that name and date of birth."""
+    """Nobody here has confirmed that name, date of birth and address, or not any more."""
     AMBIGUOUS = "ambiguous"
-    """Several have, and the address does not tell them apart."""
+    """Several have."""
 
 
 class RecordImportAnswer(Document):

@@ -232,7 +232,7 @@ class Others:
         is_personal=True,
     )
     async def import_record_events(self, call: Call[RecordImport, None]) -> RecordImportAnswer:
-        """Take over deaths and removals from the resident record, by name and date of birth."""
+        """Take over deaths and removals from the resident record, by confirmed attributes."""
 
         async def work(tx: AsyncConnection) -> RecordImportAnswer:
             return RecordImportAnswer(
@@ -250,13 +250,11 @@ class Others:
         """
         place = self._bindings.keyring.find_attributes(entry.name, entry.birth_date)
         found = await people.find_by_attributes(tx, tenant=call.tenant, place=place)
-        if len(found) > 1 and entry.address is not None:
-            found = [each for each in found if await self._lives_at(tx, each, entry.address)]
+        # Always by the address too: a namesake must not be stopped once the other is gone.
+        found = [each for each in found if await self._lives_at(tx, each, entry.address)]
         if len(found) != 1:
             return ImportOutcome.AMBIGUOUS if found else ImportOutcome.UNKNOWN
         person = found[0]
-        if person.event is not None:
-            return ImportOutcome.KNOWN
         await people.save_event(tx, person, RecordEvent(entry.event))
         person = await self._reload(tx, person)
         await self._bindings.statuses.renew(tx, person, now=call.at, vouched={})

@@ -66,6 +66,7 @@ def test_the_check_sends_proves_and_ends(tmp_path: Path) -> None:
     assert all(name in text for name in ("Tsukuba", "Goka", "Sakai", "Ibaraki"))
     assert "a resident's notice, on the ledger and proven" in text
     assert "proven by       a light client from genesis: " in text
+    assert "token of        urn:daicho:tsukuba:hub" in text
     assert running_nodes(tmp_path) == 0
     assert running_services(tmp_path) == []
 

@@ -145,15 +145,8 @@ def _create_residents() -> None:
         sa.Column("attributes_ms", sa.BigInteger(), nullable=True),
         sa.Column("attributes_expire_ms", sa.BigInteger(), nullable=True),
         sa.Column("attributes_stale_ms", sa.BigInteger(), nullable=True),
-        sa.Column("attributes_place", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_residents")),
         sa.UniqueConstraint("tenant", "name", name=op.f("uq_residents_tenant_name")),
-    )
-    op.create_index(
-        op.f("ix_residents_tenant_attributes_place"),
-        "residents",
-        ["tenant", "attributes_place"],
-        unique=False,
     )
     op.create_table(
         "sector_addresses",
@@ -174,7 +167,6 @@ def _create_residents() -> None:
         sa.Column("written_checked_s", sa.BigInteger(), nullable=True),
         sa.Column("sends_until_s", sa.BigInteger(), nullable=False),
         sa.Column("height", sa.BigInteger(), nullable=True),
-        sa.Column("shown_s", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "address", name=op.f("pk_sector_addresses")),
         sqlite_with_rowid=False,
     )
@@ -182,11 +174,5 @@ def _create_residents() -> None:
         op.f("ix_sector_addresses_tenant_sector_pseudonym"),
         "sector_addresses",
         ["tenant", "sector", "pseudonym"],
-        unique=False,
-    )
-    op.create_index(
-        op.f("ix_sector_addresses_tenant_shown_s"),
-        "sector_addresses",
-        ["tenant", "shown_s"],
         unique=False,
     )

@@ -107,6 +107,10 @@ def test_the_first_municipality_gets_a_hub_that_may_attest_and_a_card(tmp_path: 
     stored = dict(genesis.alloc[PERMISSIONS_ADDRESS].storage)
     assert stored[mapping_slot(base, account.rjust(32, b"\0"))] == 1
     assert find_town(tmp_path, "Tsukuba").registry is None
+    [issuer] = EXAMPLE.load_settings(town.example / "service.toml").kit.auth.issuers
+    assert (issuer.issuer, issuer.jwks_file) == (hub.issuer, None)
+    assert issuer.jwks_url == f"http://127.0.0.1:{hub.kit.server.port}/jwks"
+    assert not (town.example / RESIDENTS_KEY_FILE).exists()
     private = [path for path in town.hub.iterdir() if MARK in path.name and path.suffix != ".der"]
     assert len(private) == 5
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
