@@ -21,13 +21,16 @@ from clients.identity.pseudonym import ResidentId
 from node.primitives.crypto import keccak256
 from node.primitives.types import Address
 from services.hub.keyring import Keyring
-from services.hub.people import Person
+from services.hub.people import Person, list_references, read_reference
 from services.hub.refusals import AddressTaken
 from services.hub.settings import HUB
 from services.hub.standing import Standing, level_of
 from services.hub.tables import DEVICES, SECTOR_ADDRESSES
 
 TABLE: Final = SECTOR_ADDRESSES
+
+PAGE: Final = 1_000
+"""People read at a time."""
 
 APART_WINDOWS: Final = 2
 """Fewest windows between a person's places in two sectors: one that must pass after the first is
@@ -113,6 +116,36 @@ async def register(
         )
     )
     return await find(tx, tenant=tenant, address=address)
+
+
+async def follow_rotation(tx: AsyncConnection, *, tenant: str, keyring: Keyring) -> int:
+    """Name addresses anew that stand under a former key of their sector; return how many.
+
+    Repeating it changes nothing, so that it is done at every start.
+
+    Spec: ID-ROTATION.
+    """
+    count = 0
+    for sector in sorted(each for each, former in keyring.former.items() if former):
+        query = select(TABLE.c.pseudonym).where(TABLE.c.tenant == tenant, TABLE.c.sector == sector)
+        named = {bytes(each) for each in (await tx.execute(query)).scalars()}
+        after = ""
+        while page := await list_references(tx, tenant=tenant, after=after, count=PAGE):
+            after = page[-1]
+            for resident_id in map(read_reference, page):
+                former = set(keyring.former_names_in(sector, resident_id)) & named
+                for pseudonym in former:
+                    count += 1
+                    await tx.execute(
+                        update(TABLE)
+                        .where(
+                            TABLE.c.tenant == tenant,
+                            TABLE.c.sector == sector,
+                            TABLE.c.pseudonym == pseudonym,
+                        )
+                        .values(pseudonym=keyring.name_in(sector, resident_id))
+                    )
+    return count
 
 
 async def find(tx: AsyncConnection, *, tenant: str, address: Address) -> Any | None:

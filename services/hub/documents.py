@@ -303,8 +303,9 @@ class PersonQuestion(Document):
 
 
 class PersonAnswer(Document):
-    """What a service is told about a person."""
+    """What a service is told about a person; `sub` is the newest name in its sector."""
 
+    sub: str
     status: str
     proofing_level: int
     checked_at: str

@@ -45,6 +45,8 @@ class Keyring:
     """Where somebody known by an OpenID provider is found."""
     sectors: Mapping[str, SectorKey]
     """The newest key of each sector."""
+    former: Mapping[str, tuple[SectorKey, ...]] = field(default_factory=dict)
+    """Keys of sectors that were followed by a newer one, the oldest first."""
 
     def name_in(self, sector: str, resident_id: ResidentId) -> Pseudonym:
         """Return a resident's name in a sector.
@@ -58,6 +60,10 @@ class Keyring:
                 f"keyring: no key for sector {sector}; run: daicho service hub keyring add"
             )
         return key.compute_pseudonym(resident_id)
+
+    def former_names_in(self, sector: str, resident_id: ResidentId) -> tuple[Pseudonym, ...]:
+        """Return the names a resident had in a sector under keys that were followed by others."""
+        return tuple(key.compute_pseudonym(resident_id) for key in self.former.get(sector, ()))
 
     def find_attributes(self, name: str, birth_date: str) -> bytes:
         """Return where people are found who confirmed a name and a date of birth.
@@ -84,8 +90,11 @@ def load_keyring(path: Path) -> Keyring:
     """
     record = _read(path)
     try:
-        sectors = {
-            sector: SectorKey(sector, len(versions), bytes.fromhex(versions[-1]))
+        keys = {
+            sector: tuple(
+                SectorKey(sector, version, bytes.fromhex(secret))
+                for version, secret in enumerate(versions, start=1)
+            )
             for sector, versions in record["sectors"].items()
         }
         provider_index = bytes.fromhex(record["provider_index"])
@@ -94,7 +103,8 @@ def load_keyring(path: Path) -> Keyring:
         return Keyring(
             card_index=CardIndexKey(bytes.fromhex(record["card_index"])),
             provider_index=provider_index,
-            sectors=sectors,
+            sectors={sector: versions[-1] for sector, versions in keys.items()},
+            former={sector: versions[:-1] for sector, versions in keys.items()},
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, InvalidInput) as error:
         raise Misconfigured(f"{path}: no keyring; restore it from its backup") from error
@@ -129,10 +139,36 @@ def add_sector(path: Path, sector: str) -> None:
     load_keyring(path)
     record = _read(path)
     if sector in record["sectors"]:
-        raise Misconfigured(f"{path}: sector {sector} has a key; it is never replaced by another")
+        raise Misconfigured(f"{path}: sector {sector} has a key; to follow it by another, rotate")
     SectorKey(sector, 1, bytes(KEY_SIZE))
     record["sectors"][sector] = [secrets.token_hex(KEY_SIZE)]
     _write(path, record)
+
+
+def rotate_sector(path: Path, sector: str, *, is_own: bool) -> int:
+    """Follow a sector's key by another; return the version. The former ones are kept.
+
+    Args:
+        path: The keyring.
+        sector: Whose key.
+        is_own: It is the hub's own, under which its records name people.
+
+    Raises:
+        Misconfigured: The sector has no key, or it is the hub's own.
+
+    Spec: ID-ROTATION.
+    """
+    load_keyring(path)
+    record = _read(path)
+    if is_own:
+        raise Misconfigured(f"{path}: sector {sector} is the hub's own; its names stay")
+    if sector not in record["sectors"]:
+        raise Misconfigured(f"{path}: no key for sector {sector}; add one first")
+    versions = [*record["sectors"][sector], secrets.token_hex(KEY_SIZE)]
+    SectorKey(sector, len(versions), bytes(KEY_SIZE))
+    record["sectors"][sector] = versions
+    _write(path, record)
+    return len(versions)
 
 
 def _read(path: Path) -> dict[str, Any]:

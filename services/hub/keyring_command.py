@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from services.hub.keyring import add_sector, create_keyring
+from services.hub.keyring import add_sector, create_keyring, rotate_sector
 from services.hub.settings import HUB
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -32,3 +32,15 @@ def add(path: Path, sector: str) -> None:
     """Draw the secret of another sector."""
     add_sector(path, sector)
     click.echo(f"{path}: has a key for {sector} now; back it up again and restart the hub")
+
+
+@keyring.command("rotate")
+@click.option("--file", "path", type=_FILE, required=True, help="The keyring.")
+@click.option("--sector", required=True, help="Sector whose secret became known.")
+def rotate(path: Path, sector: str) -> None:
+    """Follow a sector's secret by another: everybody gets another name there."""
+    version = rotate_sector(path, sector, is_own=sector == HUB)
+    click.echo(
+        f"{path}: version {version} of {sector}; back it up and restart the hub, then let the "
+        "sector's services ask for the new names"
+    )

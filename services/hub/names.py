@@ -34,7 +34,7 @@ class Names:
         self._enrolled.setdefault(person.tenant, set()).add(person.reference)
         for (tenant, sector), known in self._known.items():
             if tenant == person.tenant:
-                known[bytes(self.keyring.name_in(sector, person.id))] = person.reference
+                known.update(self._names_of(sector, person.reference))
 
     async def find(
         self, tx: AsyncConnection, *, tenant: str, sector: str, pseudonym: bytes
@@ -60,9 +60,18 @@ class Names:
             after = page[-1]
         # Who enrolled in a transaction that this one does not see yet.
         references |= self._enrolled.get(tenant, set())
-        known = {
-            bytes(self.keyring.name_in(sector, people.read_reference(each))): each
-            for each in references
-        }
+        known: dict[bytes, str] = {}
+        for each in references:
+            known |= self._names_of(sector, each)
         self._known[tenant, sector] = known
         return known
+
+    def _names_of(self, sector: str, reference: str) -> dict[bytes, str]:
+        """Return somebody's name now and the former ones, each with the id.
+
+        Spec: ID-ROTATION.
+        """
+        resident_id = people.read_reference(reference)
+        former = self.keyring.former_names_in(sector, resident_id)
+        names = (self.keyring.name_in(sector, resident_id), *former)
+        return {bytes(name): reference for name in names}

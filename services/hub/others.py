@@ -281,29 +281,31 @@ class Others:
         service = call.caller.name
 
         async def work(tx: AsyncConnection) -> PersonAnswer:
-            person = await self._find(tx, service, call)
+            person, name = await self._find(tx, service, call)
             await note_query(
                 tx, person, service=service, purpose=call.body.reason, what="status", now=call.at
             )
             call.note_read(call.body.sub)
-            return _tell(person, call)
+            return _tell(person, name, call)
 
         return await self._database.transact(work)
 
     async def _find(
         self, tx: AsyncConnection, service: str, call: Call[PersonQuestion, None]
-    ) -> Person:
-        """Return whom a service means.
+    ) -> tuple[Person, str]:
+        """Return whom a service means, by the newest or a former name, and the newest name.
 
         Raises:
             UnknownPerson: Nobody is known by that name in the service's sector.
+
+        Spec: ID-ROTATION.
         """
         for sector in {each.sector for each in self._issuer.services if each.partner == service}:
             person = await self._bindings.names.find(
                 tx, tenant=call.tenant, sector=sector, pseudonym=bytes.fromhex(call.body.sub)
             )
             if person is not None:
-                return person
+                return person, self._bindings.keyring.name_in(sector, person.id).hex()
         raise UnknownPerson("resident: nobody by that name in this sector")
 
     async def _add(
@@ -353,10 +355,11 @@ class Others:
         )
 
 
-def _tell(person: Person, call: Call[PersonQuestion, None]) -> PersonAnswer:
+def _tell(person: Person, name: str, call: Call[PersonQuestion, None]) -> PersonAnswer:
     status = person.standing.status_at(call.at)
     attributes = attributes_status(person, call.at)
     return PersonAnswer(
+        sub=name,
         status=NAMES[status],
         proofing_level=level_of(status),
         checked_at=write_instant(person.standing.as_of),

@@ -22,7 +22,7 @@ from node.genesis.profile import PERMISSIONS_ADDRESS
 from node.primitives.errors import InvalidInput, Misconfigured, Unavailable
 from node.primitives.header import Header
 from node.primitives.types import Address
-from services.hub.addresses import Windows
+from services.hub.addresses import Windows, follow_rotation
 from services.hub.bindings import Bindings
 from services.hub.enrolment import Enrolment
 from services.hub.federation import LOCALE as FEDERATION_LOCALE
@@ -235,6 +235,9 @@ async def build(settings: HubSettings, resources: Resources) -> ServiceDefinitio
     )
     federation = build_federation(settings, resources.clock)
     windows = Windows(window_s=settings.window_s, apart_max=settings.apart_windows_max)
+    await resources.database.transact(
+        partial(follow_rotation, tenant=parts.tenant, keyring=bindings.keyring)
+    )
     for subscriber in subscribers_of(settings):
         await resources.database.transact(partial(subscribe, subscriber=subscriber))
     trusted = _trust_itself(settings.issuer, token_key, TenantId(parts.tenant))
