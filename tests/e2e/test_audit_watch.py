@@ -120,7 +120,9 @@ def watch(network: TrialNetwork, folder: Path, last_url: str) -> tuple[int, list
 
 def validator_key(node: LocalNode) -> PrivateKey:
     """Open a validator's key."""
-    return load_keystore(node.path / "node.development-only.key.json", read_secret(node.path / "password"))
+    return load_keystore(
+        node.path / "node.development-only.key.json", read_secret(node.path / "password")
+    )
 
 
 def test_a_watch_of_honest_nodes_is_quiet(network: TrialNetwork, tmp_path: Path) -> None:
