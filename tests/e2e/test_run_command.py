@@ -89,11 +89,11 @@ def test_an_interrupt_stops_everything_and_chain_and_services_continue(tmp_path:
 
 
 def test_it_holds_a_mock_election_and_prints_the_verified_result(tmp_path: Path) -> None:
-    with command(tmp_path, "--exit", "--voters", "3") as (process, told):
+    with command(tmp_path, "--exit", "--voters", "6") as (process, told):
         assert process.wait(timeout=1_800) == 0
         text = told.read_text(encoding="utf-8")
 
-    assert "3 enrolled, 1 voted again, 0 on another device, 1 on paper in the end" in text
+    assert "6 enrolled, 1 voted again, 0 on another device, 1 on paper in the end" in text
     assert "2 of 2 results" in text
     assert "checks passed; equal to the choices made" in text
     assert running_nodes(tmp_path) == 0
