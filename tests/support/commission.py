@@ -472,10 +472,10 @@ class Poll:
 
 @asynccontextmanager
 async def open_poll(
-    folder: Path, electors: list[Elector], *, towns: int = 3
+    folder: Path, electors: list[Elector], *, towns: int = 3, kind: str = "sqlite"
 ) -> AsyncIterator[Poll]:
     """Announce an election of these electors and open commission and witnesses."""
-    async with open_world(folder, count=towns) as world:
+    async with open_world(folder, count=towns, kind=kind) as world:
         commission = Commission(world.towns[0].board.database, world.clock, folder)
         roll = await commission.prepare(electors)
         manifest = build_manifest(

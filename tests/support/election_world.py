@@ -58,7 +58,7 @@ from services.kit.settings import (
 from services.kit.tables import OUTBOX_EVENTS
 from services.kit.tokens import Trust
 from tests.support.clock import FakeClock
-from tests.support.databases import open_current
+from tests.support.databases import make_url, open_current
 from tests.support.example import write_private
 from tests.support.ledger import (
     MUNICIPALITY_KEYS,
@@ -164,9 +164,11 @@ class LocalPeers:
 class World:
     """The ledger, the contracts and the towns."""
 
-    def __init__(self, folder: Path) -> None:
-        """Found the chain and create the contracts."""
+    def __init__(self, folder: Path, kind: str = "sqlite") -> None:
+        """Found the chain and create the contracts; ``kind`` is that of the towns' databases."""
         self.folder = folder
+        self._kind = kind
+        self._urls: dict[int, str] = {}
         self.ledger = Ledger()
         self.elections = deploy(self.ledger, "Elections")
         self.box = deploy(self.ledger, "BallotBox", self.elections)
@@ -218,11 +220,19 @@ class World:
             ),
             kit=KitSettings(
                 auth=AuthSettings(audience=f"election-{TENANTS[number - 1]}"),
-                database=DatabaseSettings(url=f"sqlite+aiosqlite:///{folder / 'election.db'}"),
+                database=DatabaseSettings(url=self._database_of(number)),
                 tenants=(TenantSettings(id=TENANTS[number - 1], name=TENANTS[number - 1]),),
                 server=ServerSettings(port=0, shutdown_timeout_s=1),
             ),
         )
+
+    def _database_of(self, number: int) -> str:
+        """Return where a town's database is; the same when the town is opened again."""
+        if number not in self._urls:
+            folder = self.folder / TENANTS[number - 1]
+            folder.mkdir(exist_ok=True)
+            self._urls[number] = make_url(self._kind, folder)
+        return self._urls[number]
 
     async def reopen(self, town: Town) -> Town:
         """Let a town's service die and open it again from its disk; return the new one."""
@@ -409,9 +419,9 @@ async def hand_over(town: Town, block: FinalBlock) -> None:
 
 
 @asynccontextmanager
-async def open_world(folder: Path, *, count: int = 4) -> AsyncIterator[World]:
+async def open_world(folder: Path, *, count: int = 4, kind: str = "sqlite") -> AsyncIterator[World]:
     """Open the services of so many towns around a new ledger."""
-    world = World(folder)
+    world = World(folder, kind)
     async with AsyncExitStack() as stack:
         world.stack = stack
         for number in range(1, count + 1):
