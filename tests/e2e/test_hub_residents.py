@@ -1,4 +1,6 @@
-"""ID-REBIND, ID-GRANT, ID-HISTORY, ID-ERASURE, ID-ATTESTATION: what residents do with their record.
+"""ID-REBIND, ID-GRANT, ID-GRANT-USE, ID-HISTORY, ID-ERASURE: what residents do with their record.
+
+ID-RECORD-EVENT, ID-ATTESTATION: what comes from the resident record.
 
 Over HTTP, with the hub as a real service; a new phone, a new card, a helper, a curious service.
 """

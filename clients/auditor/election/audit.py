@@ -3,7 +3,6 @@
 Spec: AUDIT-ELECTION, AUDIT-ACCREDITED.
 """
 
-from collections.abc import Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from clients.auditor.election.counting import (
 )
 from clients.auditor.election.curve import compute_generators
 from clients.auditor.election.events import audit_events, read_events
+from clients.auditor.election.files import audit_files, audit_incidents
 from clients.auditor.election.lists import CipherRows, Context
 from clients.auditor.election.receipts import audit_ballot_receipt, audit_roll_receipt
 from clients.auditor.election.records import (
@@ -46,11 +46,6 @@ from node.primitives.errors import InvalidInput
 
 WITHDRAWAL_SIZE = 137
 """P64(K), height in 8 bytes, signature."""
-
-INCIDENT_STEP = 1_000
-"""The bulletin's step of incident n is this and n."""
-
-INCIDENTS_MAX = 1_000
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -136,7 +131,8 @@ class ElectionAudit:
             self._give_up("chain.json cannot be read", checks.TERMS)
             return found
         self._check_announcement(manifest, chain)
-        self._audit_files(manifest, chain)
+        audit_files(manifest, chain, self._folder, self.sheet)
+        self.findings.notes += audit_incidents(chain, self._folder, self.sheet)
         self._audit_roll(manifest, chain)
         self._audit_restricted(manifest, chain)
         withdrawn = self._audit_ballots(manifest, chain)
@@ -267,48 +263,6 @@ class ElectionAudit:
             expected="carried through",
             found=f"abandoned: {chain.abandoned}",
         )
-
-    def _audit_files(self, manifest: ElectionManifest, chain: ChainRecord) -> None:
-        """Ask whether every file that a digest speaks of is in the record."""
-        for path, blame in wanted_files(manifest, chain):
-            self.sheet.ask(
-                checks.FILES_COMPLETE,
-                path,
-                is_met=self._folder.has(path),
-                expected="in the record",
-                found="absent, or another file",
-                blame=blame,
-            )
-        self._audit_incidents(chain)
-
-    def _audit_incidents(self, chain: ChainRecord) -> None:
-        """Hold every municipality's incidents against the digests that the bulletin has of them.
-
-        Spec: ELECTION-INCIDENT.
-        """
-        counts: dict[int, int] = {}
-        for post in chain.bulletin:
-            if not INCIDENT_STEP < post.step <= INCIDENT_STEP + INCIDENTS_MAX:
-                continue
-            path = f"incidents/{post.municipality}-{post.step - INCIDENT_STEP}.json"
-            counts[post.municipality] = counts.get(post.municipality, 0) + 1
-            self.sheet.compare(
-                checks.FILES_COMPLETE,
-                f"number of {path}",
-                expected=counts[post.municipality],
-                found=post.step - INCIDENT_STEP,
-                blame=[f"municipality number {post.municipality}"],
-            )
-            if not self._folder.has(path):
-                self.findings.notes.append(f"{path}: withheld; its digest is {post.digest}")
-                continue
-            self.sheet.compare(
-                checks.FILES_COMPLETE,
-                path,
-                expected=post.digest,
-                found=self._folder.listed_digest(path),
-                blame=[f"municipality number {post.municipality}"],
-            )
 
     def _audit_roll(self, manifest: ElectionManifest, chain: ChainRecord) -> None:
         audit_batches(chain, manifest, self.sheet)
@@ -624,29 +578,3 @@ class ElectionAudit:
                     )
             except InvalidInput as error:
                 self.sheet.leave_open(error.message, checks.ROLL_RECEIPTS, checks.BALLOT_RECEIPTS)
-
-
-def wanted_files(manifest: ElectionManifest, chain: ChainRecord) -> Iterable[tuple[str, list[str]]]:
-    """Yield the path of every file that a digest speaks of, and who answers for it.
-
-    Spec: AUDIT-ELECTION-FILES.
-    """
-    for path in ("dkg/ballot.json", "dkg/roll.json", "eligible.bin"):
-        yield path, []
-    yield from ((name, []) for name in ("ballots.bin", "withdrawals.bin"))
-    commission = [manifest.registrars[0].municipality]
-    for style in chain.frozen:
-        if style.count:
-            yield f"roll/active-{style.style}.bin", commission
-    for each in chain.lists:
-        if each.kind == "ballots":
-            yield f"lists/{each.label}-0.bin", []
-        for turn in each.rounds:
-            if turn.is_valid:
-                blame = [manifest.trustee_name(turn.mixer)]
-                yield f"lists/{each.label}-{turn.round}.bin", blame
-                yield f"mixes/{each.label}-{turn.round}.bin", blame
-        for share in each.shares:
-            blame = [manifest.trustee_name(share.trustee)]
-            yield f"shares/{each.label}-{share.trustee}.bin", blame
-            yield f"shares/{each.label}-{share.trustee}.proof", blame
