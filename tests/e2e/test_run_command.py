@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -88,13 +89,16 @@ def test_an_interrupt_stops_everything_and_chain_and_services_continue(tmp_path:
     assert LocalNetwork.load(tmp_path / "network").contracts == contracts
 
 
-def test_it_holds_a_mock_election_and_prints_the_verified_result(tmp_path: Path) -> None:
-    with command(tmp_path, "--exit", "--voters", "6") as (process, told):
-        assert process.wait(timeout=1_800) == 0
-        text = told.read_text(encoding="utf-8")
+def test_it_holds_a_mock_election_and_prints_the_verified_result() -> None:
+    # Paths of Unix sockets are short, shorter than pytest's own folders.
+    with TemporaryDirectory(prefix="daicho-") as folder:
+        root = Path(folder)
+        with command(root, "--exit", "--voters", "6") as (process, told):
+            assert process.wait(timeout=1_800) == 0, told.read_text(encoding="utf-8")
+            text = told.read_text(encoding="utf-8")
+        assert running_nodes(root) == 0
+        assert running_services(root) == []
 
     assert "6 enrolled, 1 voted again, 0 on another device, 1 on paper in the end" in text
     assert "2 of 2 results" in text
     assert "checks passed; equal to the choices made" in text
-    assert running_nodes(tmp_path) == 0
-    assert running_services(tmp_path) == []
