@@ -22,7 +22,7 @@ from aiohttp import web
 from clients.card.card import MyNumberCard
 from clients.core.headers import TrustLimits
 from clients.core.light_client import LightClient
-from clients.core.transport import HttpNode, http_nodes
+from clients.core.transport import http_nodes
 from clients.core.trust import Trust
 from clients.voter.checking import check_on_second_device
 from clients.voter.evidence import (
@@ -31,7 +31,7 @@ from clients.voter.evidence import (
     encode_evidence,
     judge_evidence,
 )
-from clients.voter.network import ElectionService, ServiceRefused
+from clients.voter.network import ElectionService
 from clients.voter.record import DeviceRecord, SentBallot
 from clients.voter.tracking import Progress
 from clients.voter.voter import Contracts as VoterContracts
@@ -42,20 +42,16 @@ from clients.voting.roll import derive_ballot_key
 from clients.voting.terms import encode_announcement
 from node.genesis.parse import parse_genesis
 from node.primitives.crypto import PrivateKey, sha256
-from node.primitives.errors import Misconfigured, Unavailable
 from node.primitives.header import Header
-from node.primitives.transaction import sign_transaction
 from node.primitives.types import Address
 from services.election.board.contracts import encode_call
-from services.election.board.export import RecordIncomplete
 from services.election.commands.manifest import Plan, build_manifest
 from services.election_localnet import (
-    OFFICERS,
     ElectionNetwork,
     ElectionTown,
     load_authorities,
-    load_governor,
 )
+from services.election_trial_calls import Say, TrialCalls, TrialFailed
 from services.election_trial_cast import (
     TrialPlan,
     TrialVoter,
@@ -67,10 +63,8 @@ from services.election_trial_cast import (
     make_party,
     make_resident,
     sign_with,
-    staff_headers,
     write_roll,
 )
-from services.kit.clock import SystemClock
 from services.sim.card.card import SimulatedCard
 from services.sim.card.issue import order_card
 from services.sim.card.table import TableChannel
@@ -78,13 +72,8 @@ from services.sim.pki.hierarchy import Hierarchy
 from services.sim.pki.server import build_application
 
 THRESHOLD: Final = 3
-STEP_TIMEOUT_S: Final = 300.0
-"""Longest one step may take, on a machine that does much else."""
-
 VOTERS_AT_ONCE: Final = 16
 """Voters who act at the same time."""
-
-VOTE_GAS: Final = 3_000_000
 
 PREPARE_SHARE: Final = 0.25
 """Seconds before opening for each second that the ceremony took: a measure of the machine."""
@@ -100,14 +89,6 @@ OPEN_LEAST_S: Final = 15
 
 SETTLED: Final = (Progress.COUNTS, Progress.SUPERSEDED)
 """Where a ballot stands that the box holds."""
-
-Say = Callable[[str], None]
-
-
-class TrialFailed(Misconfigured):
-    """The election did not go as it must."""
-
-    code = "election.trial_failed"
 
 
 async def hold_election(
@@ -128,29 +109,22 @@ async def hold_election(
         return await trial.count()
 
 
-class Trial:
+class Trial(TrialCalls):
     """One election, step by step."""
 
     def __init__(self, network: ElectionNetwork, plan: TrialPlan, say: Say) -> None:
         """Hold what is needed; nothing is opened yet."""
-        self.network = network
+        super().__init__(network, say)
         self.plan = plan
         self.draft_id = secrets.token_bytes(32)
         self.voters: list[TrialVoter] = []
         self.blamed: set[str] = set()
         """Municipalities whose relays broke a promise."""
-        self._say = say
-        self._started = time.monotonic()
-        self._clock = SystemClock()
-        self._http: aiohttp.ClientSession
         self._light: LightClient
-        self._nodes: tuple[HttpNode, ...]
         self.manifest: Manifest
         self._genesis: Header
-        self._chain_id = 0
         self._period_s = 1
         self._ceremony_s = 0.0
-        self._reason = ""
         self._told = ""
 
     async def open(self, stack: AsyncExitStack) -> None:
@@ -568,116 +542,6 @@ class Trial:
             # One voter's failure ends the trial, and tells why.
             raise failed.exceptions[0] from failed
 
-    # Talking to the network
-
     @property
     def _draft_path(self) -> str:
         return f"/drafts/{self.draft_id.hex()}"
-
-    def say(self, text: str) -> None:
-        """Tell how far the election is."""
-        self._say(f"  {time.monotonic() - self._started:5.0f} s  {text}")
-
-    async def send_vote(self, town: ElectionTown, data: bytes) -> None:
-        """Send a call of ``Elections`` from a municipality's voting account, and wait for it."""
-        key = load_governor(town)
-        node = self._nodes[0]
-        account = "0x" + key.address.hex()
-        nonce = await node.call("eth_getTransactionCount", account, "pending")
-        transaction = sign_transaction(
-            key,
-            chain_id=self._chain_id,
-            nonce=int(str(nonce), 16),
-            gas_limit=VOTE_GAS,
-            to=Address(bytes.fromhex(self.network.contracts["Elections"][2:])),
-            data=data,
-        )
-        await node.call("eth_sendRawTransaction", f"0x{transaction.raw.hex()}")
-        name = f"0x{transaction.hash.hex()}"
-
-        async def receipt() -> Mapping[str, Any] | None:
-            found = await node.call("eth_getTransactionReceipt", name)
-            return found if isinstance(found, dict) else None
-
-        found = await self.until("a vote's block", receipt)
-        if found["status"] != "0x1":
-            raise TrialFailed(f"the vote of {town.town.name} failed")
-
-    async def officer(
-        self,
-        town: ElectionTown,
-        method: str,
-        path: str,
-        body: Mapping[str, object] | None = None,
-    ) -> Mapping[str, Any]:
-        """Make an officer's call.
-
-        Raises:
-            Unavailable: The service refuses.
-        """
-        headers = staff_headers(town, OFFICERS[0], now_s=self._now_s())
-        async with self._http.request(
-            method, town.url + path, json=body, headers=headers
-        ) as response:
-            data = await response.read()
-            if response.status >= 400:
-                raise Unavailable(
-                    f"{town.town.name} answers {method} {path.partition('?')[0]} with "
-                    f"{response.status}: {data[:300].decode(errors='replace')}"
-                )
-            answer: Mapping[str, Any] = await response.json() if data else {}
-        return answer
-
-    async def get(self, town: ElectionTown, path: str) -> Mapping[str, Any]:
-        """Ask what anyone may.
-
-        Raises:
-            Unavailable: The service refuses.
-        """
-        async with self._http.get(town.url + path) as response:
-            if response.status >= 400:
-                raise Unavailable(f"{town.town.name} answers {path} with {response.status}")
-            answer: Mapping[str, Any] = await response.json()
-        return answer
-
-    async def _officer_or_none(
-        self, town: ElectionTown, method: str, path: str, body: Mapping[str, object]
-    ) -> Any:
-        return await self._or_none(partial(self.officer, town, method, path, body))
-
-    async def _or_none(self, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """Return an answer, None while there is none; ``until`` names the last reason."""
-        try:
-            return await ask()
-        except (Unavailable, RecordIncomplete, ServiceRefused, aiohttp.ClientError) as error:
-            self._reason = str(error)
-            return None
-
-    async def until(
-        self,
-        what: str,
-        ask: Callable[[], Awaitable[Any]],
-        *,
-        timeout_s: float = STEP_TIMEOUT_S,
-    ) -> Any:
-        """Ask again and again until there is an answer.
-
-        Raises:
-            TrialFailed: There is none in time.
-        """
-        self._reason = ""
-        deadline = time.monotonic() + timeout_s
-        while (found := await ask()) is None:
-            if time.monotonic() > deadline:
-                raise TrialFailed(
-                    f"waited {timeout_s:.0f} s for {what}; {self._reason}; see the services' logs"
-                )
-            await asyncio.sleep(0.5)
-        return found
-
-    async def wait_until_time(self, at_s: int) -> None:
-        """Sleep until a time has come."""
-        await asyncio.sleep(max(0, at_s - time.time()))  # noqa: TID251
-
-    def _now_s(self) -> int:
-        return int(self._clock.now().timestamp())
