@@ -55,6 +55,7 @@ async def open_current(url: str, versions: Sequence[Path] = ()) -> Database:
 
 def _copy_unless_there(model: Path, path: Path) -> None:
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model, path)
 
 
