@@ -284,27 +284,29 @@ async def test_somebody_who_left_is_stopped_and_the_attributes_are_gone(hub: Run
 
 
 async def test_a_death_is_entered_of_somebody_who_is_not_there(hub: RunningHub) -> None:
-    namesake = replace(RESIDENT, address="茨城県古河市台帳町９番")
-    twin = replace(RESIDENT, address="茨城県古河市双子町１番")
-    confirmed = [hub.holder(each) for each in (RESIDENT, namesake, twin, twin)]
+    # The hub is the module's: nobody else there has this name.
+    person = replace(RESIDENT, name="封印　三郎")
+    namesake = replace(person, address="茨城県古河市台帳町９番")
+    twin = replace(person, address="茨城県古河市双子町１番")
+    confirmed = [hub.holder(each) for each in (person, namesake, twin, twin)]
     dead, alive, *twins = confirmed
-    other = hub.holder()
+    other = hub.holder(person)
     for holder in (*confirmed, other):
         await hub.bind(holder)
         if holder is not other:
             await confirm(hub, holder)
     text = {
-        "name": RESIDENT.name,
-        "birth_date": RESIDENT.birth_date.isoformat(),
+        "name": person.name,
+        "birth_date": person.birth_date.isoformat(),
         "sex": "female",
-        "address": RESIDENT.address,
+        "address": person.address,
     }
     assert (await hub.own(other, "POST", "/attributes/text", text))[0] == 200
 
     entry = {
-        "name": RESIDENT.name.replace("　", " "),
-        "birth_date": RESIDENT.birth_date.isoformat(),
-        "address": RESIDENT.address.replace("２", "2"),
+        "name": person.name.replace("　", " "),
+        "birth_date": person.birth_date.isoformat(),
+        "address": person.address.replace("２", "2"),
         "event": "died",
     }
     entries = [
