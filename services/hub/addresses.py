@@ -21,16 +21,13 @@ from clients.identity.pseudonym import ResidentId
 from node.primitives.crypto import keccak256
 from node.primitives.types import Address
 from services.hub.keyring import Keyring
-from services.hub.people import Person, list_references, read_reference
+from services.hub.people import Person, iterate_references, read_reference
 from services.hub.refusals import AddressTaken
 from services.hub.settings import HUB
 from services.hub.standing import Standing, level_of
 from services.hub.tables import DEVICES, SECTOR_ADDRESSES
 
 TABLE: Final = SECTOR_ADDRESSES
-
-PAGE: Final = 1_000
-"""People read at a time."""
 
 APART_WINDOWS: Final = 2
 """Fewest windows between a person's places in two sectors: one that must pass after the first is
@@ -129,22 +126,19 @@ async def follow_rotation(tx: AsyncConnection, *, tenant: str, keyring: Keyring)
     for sector in sorted(each for each, former in keyring.former.items() if former):
         query = select(TABLE.c.pseudonym).where(TABLE.c.tenant == tenant, TABLE.c.sector == sector)
         named = {bytes(each) for each in (await tx.execute(query)).scalars()}
-        after = ""
-        while page := await list_references(tx, tenant=tenant, after=after, count=PAGE):
-            after = page[-1]
-            for resident_id in map(read_reference, page):
-                former = set(keyring.former_names_in(sector, resident_id)) & named
-                for pseudonym in former:
-                    count += 1
-                    await tx.execute(
-                        update(TABLE)
-                        .where(
-                            TABLE.c.tenant == tenant,
-                            TABLE.c.sector == sector,
-                            TABLE.c.pseudonym == pseudonym,
-                        )
-                        .values(pseudonym=keyring.name_in(sector, resident_id))
+        async for reference in iterate_references(tx, tenant=tenant):
+            resident_id = read_reference(reference)
+            for pseudonym in set(keyring.former_names_in(sector, resident_id)) & named:
+                count += 1
+                await tx.execute(
+                    update(TABLE)
+                    .where(
+                        TABLE.c.tenant == tenant,
+                        TABLE.c.sector == sector,
+                        TABLE.c.pseudonym == pseudonym,
                     )
+                    .values(pseudonym=keyring.name_in(sector, resident_id))
+                )
     return count
 
 

@@ -8,16 +8,12 @@ Spec: ID-PSEUDONYM, ID-HUB-STORE.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.hub import people
 from services.hub.keyring import Keyring
 from services.hub.people import Person
-
-PAGE: Final = 1_000
-"""People read at a time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,11 +49,7 @@ class Names:
         return person
 
     async def _build(self, tx: AsyncConnection, *, tenant: str, sector: str) -> dict[bytes, str]:
-        references: set[str] = set()
-        after = ""
-        while page := await people.list_references(tx, tenant=tenant, after=after, count=PAGE):
-            references.update(page)
-            after = page[-1]
+        references = {each async for each in people.iterate_references(tx, tenant=tenant)}
         # Who enrolled in a transaction that this one does not see yet.
         references |= self._enrolled.get(tenant, set())
         known: dict[bytes, str] = {}

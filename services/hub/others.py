@@ -213,10 +213,7 @@ class Others:
 
         async def work(tx: AsyncConnection) -> StatusAnswer:
             person = await take_code(tx, tenant=call.tenant, code=call.body.code, now=call.at)
-            await people.save_event(tx, person, RecordEvent(call.body.event))
-            person = await self._reload(tx, person)
-            await self._bindings.statuses.renew(tx, person, now=call.at, vouched={})
-            await self._note_staff(tx, call, person, f"record.{call.body.event}")
+            person = await self._enter(tx, call, person, RecordEvent(call.body.event))
             return show_status(await self._reload(tx, person), call.at)
 
         return await self._database.transact(work)
@@ -254,12 +251,18 @@ class Others:
         found = [each for each in found if await self._lives_at(tx, each, entry.address)]
         if len(found) != 1:
             return ImportOutcome.AMBIGUOUS if found else ImportOutcome.UNKNOWN
-        person = found[0]
-        await people.save_event(tx, person, RecordEvent(entry.event))
+        await self._enter(tx, call, found[0], RecordEvent(entry.event))
+        return ImportOutcome.DONE
+
+    async def _enter(
+        self, tx: AsyncConnection, call: Call[Any, None], person: Person, event: RecordEvent
+    ) -> Person:
+        """Enter that somebody has left, stop what follows from it, note who entered it."""
+        await people.save_event(tx, person, event)
         person = await self._reload(tx, person)
         await self._bindings.statuses.renew(tx, person, now=call.at, vouched={})
-        await self._note_staff(tx, call, person, f"record.{entry.event}")
-        return ImportOutcome.DONE
+        await self._note_staff(tx, call, person, f"record.{event.value}")
+        return person
 
     async def _lives_at(self, tx: AsyncConnection, person: Person, address: str) -> bool:
         held = await load_attributes(tx, person, envelope=self._envelope)

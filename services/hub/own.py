@@ -220,9 +220,7 @@ class Own:
             envelope=self._envelope,
             now=call.at,
         )
-        await save_attributes(
-            tx, person, attestation, envelope=self._envelope, keyring=self._keyring, now=call.at
-        )
+        await self._save_attributes(tx, person, attestation, call.at)
         person = await caller_of(tx, call)
         await self._bindings.statuses.renew(tx, person, now=call.at, vouched={})
         await self._bindings.note(tx, person, "attributes.confirmed", now=call.at)
@@ -255,14 +253,7 @@ class Own:
         async def work(tx: AsyncConnection) -> AttributesAnswer:
             person = await caller_of(tx, call)
             if person.attributes_source is not AttributesSource.SIGNING_CERTIFICATE:
-                await save_attributes(
-                    tx,
-                    person,
-                    attestation,
-                    envelope=self._envelope,
-                    keyring=self._keyring,
-                    now=call.at,
-                )
+                await self._save_attributes(tx, person, attestation, call.at)
                 await self._bindings.note(tx, person, "attributes.noted", now=call.at)
             return await self._show_attributes(tx, call)
 

@@ -7,7 +7,7 @@ Spec: ID-HUB-STORE.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -38,6 +38,9 @@ DEVICES_MAX: Final = 10
 
 NAMESAKES_MAX: Final = 20
 """People of equal name and date of birth that are told apart by their addresses."""
+
+REFERENCES_READ: Final = 1_000
+"""Ids read at a time by who goes through everybody at once."""
 
 PROVIDER: Final = "provider"
 """Kind of a row of ``cards`` that stands for an OpenID provider's subject."""
@@ -163,6 +166,15 @@ async def list_references(
         .limit(count)
     )
     return (await tx.execute(query)).scalars().all()
+
+
+async def iterate_references(tx: AsyncConnection, *, tenant: str) -> AsyncIterator[str]:
+    """Yield the id of everybody, read page by page."""
+    after = ""
+    while page := await list_references(tx, tenant=tenant, after=after, count=REFERENCES_READ):
+        for reference in page:
+            yield reference
+        after = page[-1]
 
 
 async def create_person(

@@ -56,7 +56,7 @@ from services.kit.events import Event
 from services.kit.follower import FollowerParts, Watch, open_follower
 from services.kit.health import ReadinessCheck
 from services.kit.inbox import Handler
-from services.kit.intents import STATE_CHANGED
+from services.kit.intents import FAILED, STATE_CHANGED
 from services.kit.jobs import Job, JobRunner
 from services.kit.keys import Key, load_private_key, load_public_key, public_document
 from services.kit.master_keys import load_master_keys
@@ -94,8 +94,6 @@ POLL_S: Final = 2.0
 
 SIMULATED: Final = "DAICHO-TEST"
 """Organisation in the names of simulated authorities."""
-
-FAILED: Final = ("failed", "replaced")
 
 
 class AddressesStuck(Unavailable):

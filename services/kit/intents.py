@@ -33,6 +33,9 @@ class IntentState(StrEnum):
     REPLACED = "replaced"
 
 
+FAILED: Final = (IntentState.FAILED, IntentState.REPLACED)
+"""Ends at which the ledger did not do what was asked."""
+
 _RANK: Final = {state: min(rank, 4) for rank, state in enumerate(IntentState)}
 """Place on the way; the last three are ends and none follows another."""
 

@@ -16,7 +16,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import aiohttp
 import click
@@ -44,13 +43,12 @@ from services.election.commission.tokens import load_token_key
 from services.election.service import SERVICE, build_context
 from services.election.settings import ElectionSettings
 from services.election.trustee.acts import Acts
-from services.kit.clock import SystemClock
+from services.kit.clock import JAPAN, SystemClock
 from services.kit.decisions import Operator
 from services.kit.service import open_resources
 from services.kit.settings import parse_address
 from services.relay.signer import load_key
 
-JAPAN: Final = ZoneInfo("Asia/Tokyo")
 TIME_FORM: Final = "%Y-%m-%d %H:%M"
 
 NEXT: Final[Mapping[str, str]] = {

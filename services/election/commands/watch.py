@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from clients.cli.session import Output
 from clients.voter.network import ElectionService
-from clients.voting.manifest import Manifest, decode_manifest
+from clients.voter.voter import fetch_manifest
+from clients.voting.manifest import Manifest
 from node.primitives.errors import InvalidInput, LedgerError
 from services.election.board.operations import ElectionView
 from services.election.commands.watching import Tongue, TownReport, Watched, judge, write_line
@@ -56,7 +57,7 @@ def watch(
 
     async def run() -> bool:
         clock = SystemClock()
-        manifest = await fetch_manifest(url, eid)
+        manifest = await _fetch_manifest(url, eid)
         while True:
             watched = await look(manifest, clock)
             if output.is_json:
@@ -70,22 +71,13 @@ def watch(
     ctx.exit(1 if asyncio.run(run()) else 0)
 
 
-async def fetch_manifest(url: str, eid: str) -> Manifest:
-    """Return the manifest that an id names.
-
-    Raises:
-        InvalidInput: The id is malformed, or the service gives another manifest.
-        ServiceAway: The service does not answer.
-    """
+async def _fetch_manifest(url: str, eid: str) -> Manifest:
     try:
         subject = bytes.fromhex(eid)
     except ValueError as error:
         raise InvalidInput("eid: expected 64 hexadecimal digits") from error
     async with aiohttp.ClientSession(trust_env=False) as http:
-        manifest = decode_manifest(await ElectionService(url, http).file(subject, subject))
-    if manifest.eid != subject:
-        raise InvalidInput(f"{url}: gives the manifest of another election")
-    return manifest
+        return await fetch_manifest([ElectionService(url, http)], subject)
 
 
 async def look(manifest: Manifest, clock: Clock) -> Watched:

@@ -29,6 +29,7 @@ from services.election.parts import Context
 from services.election.publication.personal import find_personal
 from services.election.publication.tables import INCIDENTS
 from services.kit.audit import AuditEntry, record
+from services.kit.intents import FAILED
 from services.kit.problems import Refusal
 
 TEXT_MAX: Final = 1_000
@@ -36,8 +37,6 @@ TEXT_MAX: Final = 1_000
 
 ATTEMPTS_MAX: Final = 5
 """Calls asked for to post one incident."""
-
-FAILED: Final = ("failed", "replaced")
 
 Text = Annotated[
     str,

@@ -17,11 +17,11 @@ from node.primitives.types import Address
 from services.election.parts import Context
 from services.election.trustee.tables import ACTS, FINDINGS
 from services.kit.decisions import Operator, note_decision
+from services.kit.intents import FAILED
 
 ATTEMPTS_MAX: Final = 5
 """Calls of one act."""
 
-FAILED: Final = ("failed", "replaced")
 """States of a call that will take no effect."""
 
 
